@@ -44,6 +44,7 @@ type Info struct {
 	Options []Option
 	Types   []tenure.ResourceType
 	Probes  []ProbeKind
+	Reads   []ReadKind // empty where the driver is no Reader
 
 	// Remnants are what may physically be left of what is logically deleted. Empty where
 	// the driver is no Remnanter.
@@ -110,6 +111,12 @@ type ProbeKind struct {
 	Types []string
 	// SQL names the parameters that are SQL texts.
 	SQL []string
+}
+
+// ReadKind is a kind of thing that can be looked up by its id.
+type ReadKind struct {
+	Name string // such as deal or subscription
+	Help string
 }
 
 // Config is what a driver is opened with.

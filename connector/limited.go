@@ -27,6 +27,8 @@ func capabilityOf[T any]() string {
 	switch any((*T)(nil)).(type) {
 	case *Adopter:
 		return "adopt"
+	case *Reader:
+		return "read"
 	case *Suspender:
 		return "suspend"
 	case *Revoker:

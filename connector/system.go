@@ -337,7 +337,7 @@ func (s *System) Delete(ctx context.Context, r Ref) (rec Receipt, v tenure.Verdi
 }
 
 // Can says whether the system offers an optional capability: adopt, leave, suspend, revoke,
-// quarantine, export, erase, tally, map, hold, expire, probe, reach, confine, elevate, foresee, accounts.
+// quarantine, export, erase, tally, map, hold, expire, probe, read, reach, confine, elevate, foresee, accounts.
 func (s *System) Can(capability string) bool {
 	switch capability {
 	case "adopt":
@@ -364,6 +364,8 @@ func (s *System) Can(capability string) bool {
 		return is[Cataloguer](s)
 	case "sample":
 		return is[Sampler](s)
+	case "read":
+		return is[Reader](s)
 	case "expire":
 		return is[Expirer](s)
 	case "probe":

@@ -113,7 +113,7 @@ func (a *app) serve(ctx context.Context, inst *installation.Installation, log *s
 	}})
 }
 
-// hangups gives a turn for each SIGHUP, which asks to read the policies again.
+// hangups gives a turn for each SIGHUP, which asks to read the policies and the sources of events again.
 func hangups(ctx context.Context) <-chan struct{} {
 	signals, out := make(chan os.Signal, 1), make(chan struct{})
 	signal.Notify(signals, syscall.SIGHUP)

@@ -30,6 +30,7 @@ func Page(info connector.Info) ([]byte, error) {
 		b.WriteString("\n## Resource types\n\nNone: it is there for its probes.\n")
 	}
 	writeProbes(&b, info.Probes)
+	writeReads(&b, info.Reads)
 	if len(info.Types) > 0 {
 		writeRemnants(&b, info.Remnants)
 	}
@@ -211,6 +212,16 @@ func writeProbes(b *strings.Builder, probes []connector.ProbeKind) {
 			types = append(types, "`"+t+"`")
 		}
 		fmt.Fprintf(b, "| `%s` | %s | %s |\n", p.Name, cell(p.Help), cmp.Or(strings.Join(types, ", "), "nothing: a blueprint asks for it"))
+	}
+}
+
+func writeReads(b *strings.Builder, reads []connector.ReadKind) {
+	if len(reads) == 0 {
+		return
+	}
+	b.WriteString("\n## What rules can look up\n\nA rule for events goes by what stands there now ([how](../events.md#what-stands-there-now)).\n\n| kind | what it is |\n|---|---|\n")
+	for _, r := range reads {
+		fmt.Fprintf(b, "| `%s` | %s |\n", r.Name, cell(r.Help))
 	}
 }
 

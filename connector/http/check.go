@@ -187,6 +187,7 @@ func (k *checker) all() {
 		k.steps(at.With("change"), m.Change, marking)
 		k.steps(at.With("remove"), m.Remove, marking)
 	}
+	k.reads(root)
 	for i, p := range d.Probes {
 		at := root.With("probes").Index(i)
 		k.request(at, requestSpec{Method: p.Method, Path: p.Path, Header: withoutAuthorization(p.Header), Body: p.Body}, thing)
@@ -198,6 +199,28 @@ func (k *checker) all() {
 			if k.types[name] == nil {
 				k.problem(at.With("types"), "", "there is no type %q", name)
 			}
+		}
+	}
+}
+
+// reads checks what is looked up by its id.
+func (k *checker) reads(root source.Path) {
+	names := map[string]bool{}
+	for i, r := range k.d.Reads {
+		at := root.With("reads").Index(i)
+		if names[r.Name] {
+			k.problem(at.With("name"), "", "two of them are called %s", r.Name)
+		}
+		names[r.Name] = true
+		k.request(at, r.requestSpec, lookUp)
+		k.field(at.With("item"), r.Item, lookUp)
+		if t := k.d.texts[r.Path]; t != nil && !t.Reads["id"] && r.Query == nil && r.Body == nil && r.Form == nil {
+			k.problem(at.With("path"), "such as /deals/${id}", "the request doesn't say which one is asked for")
+		}
+		switch r.Method {
+		case "", "GET", "HEAD", "POST":
+		default:
+			k.problem(at.With("method"), "GET, or POST for a search", "looking something up changes nothing")
 		}
 	}
 }

@@ -22,6 +22,7 @@ var (
 	_ connector.Eraser    = (*described)(nil)
 	_ connector.Mapper    = (*described)(nil)
 	_ connector.Prober    = (*described)(nil)
+	_ connector.Reader    = (*described)(nil)
 	_ connector.Limited   = (*described)(nil)
 
 	_ connector.Enumerator = (*described)(nil)
@@ -34,6 +35,8 @@ func (d *described) Can(capability string) bool {
 		return slices.ContainsFunc(d.Types, func(t typeSpec) bool { return len(t.Leave) > 0 })
 	case "probe":
 		return len(d.Probes) > 0
+	case "read":
+		return len(d.Reads) > 0
 	case "trace":
 		return len(d.Types) > 0
 	}

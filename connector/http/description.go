@@ -27,6 +27,7 @@ type Description struct {
 	Marks    *marksSpec
 	Types    []typeSpec
 	Probes   []probeSpec
+	Reads    []readSpec
 
 	digest string
 	texts  map[string]*expression.Text
@@ -254,6 +255,13 @@ type markSpec struct {
 	As      string // whole, line, member, suffix
 	Writers string // who else can write there, in words
 	Write   steps
+}
+
+// readSpec looks one thing up by its id.
+type readSpec struct {
+	Name string
+	Help string
+	getSpec
 }
 
 type dataSpec struct {

@@ -25,6 +25,7 @@ var (
 	items   = []string{"options", "item", "word", "parent", "resource", "named"}
 	entries = []string{"options", "entry", "item", "id", "name", "own", "parent", "omit"}
 	marking = []string{"options", "key", "mark", "entry", "id", "omit"}
+	lookUp  = []string{"options", "id", "fields", "omit", "status", "headers", "body"}
 )
 
 // omitted as a value of a mapping leaves its key out.
@@ -39,7 +40,7 @@ const (
 var environment = sync.OnceValue(func() *cel.Env {
 	opts := []cel.EnvOption{cel.OptionalTypes(), ext.Strings(), ext.Lists(), ext.Sets(), cel.CrossTypeNumericComparisons(true)}
 	seen := map[string]bool{}
-	for _, list := range [][]string{about, thing, answers, items, entries, marking} {
+	for _, list := range [][]string{about, thing, answers, items, entries, marking, lookUp} {
 		for _, name := range list {
 			if !seen[name] {
 				seen[name] = true

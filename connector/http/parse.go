@@ -112,6 +112,9 @@ func (d *Description) Info() connector.Info {
 	for _, p := range d.Probes {
 		info.Probes = append(info.Probes, connector.ProbeKind{Name: p.Name, Help: p.Help, Types: p.Types})
 	}
+	for _, r := range d.Reads {
+		info.Reads = append(info.Reads, connector.ReadKind{Name: r.Name, Help: r.Help})
+	}
 	return info
 }
 

@@ -321,33 +321,38 @@ func (d *described) checkName(t *typeSpec, name string) error {
 
 // get reads one thing by the system's id; nil if it isn't there.
 func (p *pass) get(ctx context.Context, t *typeSpec, r connector.Ref, id string, parent *found) (*found, error) {
-	absent := t.Get.Absent
-	if len(absent) == 0 {
-		absent = []int{404, 410}
-	}
-	v := p.d.vars(t, r, nil).with("id", id, "parent", itemOf(parent))
-	req, err := p.d.request(t.Get.requestSpec, v)
-	if err != nil {
-		return nil, err
-	}
-	a, err := p.d.client.Send(ctx, req)
-	switch {
-	case err != nil:
-		return nil, err
-	case a.OK(absent...):
-		return nil, nil
-	case !a.OK(t.Get.Expect...):
-		return nil, a.Err()
-	}
-	body, err := a.JSON()
-	if err != nil {
-		return nil, err
-	}
-	item, err := p.d.field(t.Get.Item, body, v.with("body", body))
-	if err != nil {
+	item, found, err := p.d.fetch(ctx, *t.Get, p.d.vars(t, r, nil).with("id", id, "parent", itemOf(parent)))
+	if err != nil || !found {
 		return nil, err
 	}
 	return p.read(ctx, t, parent, item)
+}
+
+// fetch asks for one thing and gives what its answer holds; found is false if it isn't there.
+func (d *described) fetch(ctx context.Context, g getSpec, v vars) (item any, found bool, err error) {
+	absent := g.Absent
+	if len(absent) == 0 {
+		absent = []int{404, 410}
+	}
+	req, err := d.request(g.requestSpec, v)
+	if err != nil {
+		return nil, false, err
+	}
+	a, err := d.client.Send(ctx, req)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case a.OK(absent...):
+		return nil, false, nil
+	case !a.OK(g.Expect...):
+		return nil, false, a.Err()
+	}
+	body, err := a.JSON()
+	if err != nil {
+		return nil, false, err
+	}
+	item, err = d.field(g.Item, body, v.with("body", body))
+	return item, err == nil, err
 }
 
 // vars are what the requests about a thing may read.

@@ -30,7 +30,7 @@ type Options struct {
 	Log         *slog.Logger
 	Name        string // of the installation, for people; blank is its id
 	Ready       func(url string)
-	Reload      <-chan struct{} // asks to read the policies again
+	Reload      <-chan struct{} // asks to read the policies and the sources of events again
 	Leave       time.Duration   // how long to wait for what is under way when told to stop; 0 is 28 s
 }
 
@@ -135,7 +135,7 @@ func compose(inst *installation.Installation, o Options, running *atomic.Bool) (
 	if name == "" {
 		name = string(inst.Service.Installation())
 	}
-	web := site.Options{Governor: inst.Governor, Service: inst.Service, Log: o.Log, Name: name, URL: inst.Settings.URL, Sources: inst.Events.Names(), Leave: inst.Settings.Leave.Page}
+	web := site.Options{Governor: inst.Governor, Service: inst.Service, Log: o.Log, Name: name, URL: inst.Settings.URL, Sources: inst.Events.Names, Leave: inst.Settings.Leave.Page}
 	if inst.Settings.SignIn != nil {
 		if u, err := url.Parse(inst.Settings.SignIn.Issuer); err == nil {
 			web.Provider, web.Issuer = u.Host, u.Scheme+"://"+u.Host
@@ -285,8 +285,8 @@ func compareStore(ctx context.Context, inst *installation.Installation, log *slo
 	return len(doubts)
 }
 
-// reloads reads the policies again when asked. A set that isn't right leaves the
-// one before in place, and the log says why.
+// reloads reads the policies and the sources of events again when asked. Those that aren't right
+// leave the ones before in place, and the log says why.
 func reloads(ctx context.Context, inst *installation.Installation, o Options) {
 	for {
 		select {
@@ -295,9 +295,14 @@ func reloads(ctx context.Context, inst *installation.Installation, o Options) {
 		case <-o.Reload:
 			if err := inst.Policies.Reload(); err != nil {
 				o.Log.Error("policies stay as they were", "error", err)
-				continue
+			} else {
+				o.Log.Info("policies read again", "policies", len(inst.Policies.Policies()))
 			}
-			o.Log.Info("policies read again", "policies", len(inst.Policies.Policies()))
+			if err := inst.RenewSources(ctx); err != nil {
+				o.Log.Error("sources of events stay as they were", "error", err)
+			} else {
+				o.Log.Info("sources of events read again", "sources", inst.Events.Names())
+			}
 		}
 	}
 }

@@ -65,3 +65,21 @@ func (s Settings) sources(ctx context.Context, from *secret.Reader) (map[string]
 	}
 	return out, nil
 }
+
+// RenewSources reads the sources of events in the settings file again, with their secrets. What is wrong
+// there is Invalid, and those before stay.
+func (i *Installation) RenewSources(ctx context.Context) error {
+	set, err := readSettings(i.Dir)
+	if err != nil {
+		return err
+	}
+	from, err := set.secrets(i.Now)
+	if err != nil {
+		return err
+	}
+	sources, err := set.sources(ctx, from)
+	if err != nil {
+		return err
+	}
+	return i.Events.SetSources(sources)
+}

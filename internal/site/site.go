@@ -33,8 +33,8 @@ type Options struct {
 	Issuer   string // its origin, which the sign-in form may lead to
 	URL      string // what people reach this at; "" is the request's host
 
-	Sources []string // of events, by name
-	Leave   bool     // customers can ask to leave on a public page
+	Sources func() []string // of events, by name
+	Leave   bool            // customers can ask to leave on a public page
 }
 
 // Site answers the dashboard's requests. It is an http.Handler, safe for many at

@@ -34,7 +34,7 @@ func (v *visit) events() error {
 	}
 	view := dashboard.EventsView{Pager: v.pager(list.Next, len(list.Items)), Filters: filters("/events", q,
 		choice("state", "Outcome", p.State, "any outcome", eventStates...),
-		choice("source", "Source", p.Source, "any source", v.s.o.Sources...),
+		choice("source", "Source", p.Source, "any source", v.s.o.Sources()...),
 		dashboard.Field{Name: "type", Label: "Type", Value: p.Type},
 		dashboard.Field{Name: "subject", Label: "Subject", Value: p.Subject},
 		dashboard.Field{Name: "reference", Label: "Source’s ID", Value: p.Reference},

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -40,7 +41,13 @@ func HubSpot(t testing.TB) *Service {
 		})
 		mux.HandleFunc("GET /crm/v3/objects/{table}/{id}", func(w http.ResponseWriter, r *http.Request) {
 			if o := s.find(r.PathValue("table"), r.PathValue("id")); o != nil {
-				answer(w, http.StatusOK, o)
+				shown, some := object{}, properties(o)
+				for _, name := range strings.Split(r.URL.Query().Get("properties"), ",") {
+					if v, has := some[name]; has {
+						shown[name] = v
+					}
+				}
+				answer(w, http.StatusOK, object{"id": o["id"], "properties": shown})
 				return
 			}
 			answer(w, http.StatusNotFound, object{"message": "resource not found"})

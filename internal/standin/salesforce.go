@@ -89,6 +89,21 @@ func Salesforce(t testing.TB) *Service {
 			o := s.add(r.PathValue("table"), in)
 			answer(w, http.StatusCreated, object{"id": o["id"], "success": true, "errors": []any{}})
 		})
+		mux.HandleFunc("GET /services/data/v60.0/sobjects/{table}/{id}", func(w http.ResponseWriter, r *http.Request) {
+			o := s.find(r.PathValue("table"), r.PathValue("id"))
+			if o == nil {
+				fault(w, http.StatusNotFound, "NOT_FOUND", "The requested resource does not exist")
+				return
+			}
+			shown := object{"Id": o["id"]}
+			fields := strings.Split(r.URL.Query().Get("fields"), ",")
+			for k, v := range o {
+				if k != "id" && (fields[0] == "" || slices.Contains(fields, k)) {
+					shown[k] = v
+				}
+			}
+			answer(w, http.StatusOK, shown)
+		})
 		mux.HandleFunc("PATCH /services/data/v60.0/sobjects/{table}/{id}", func(w http.ResponseWriter, r *http.Request) {
 			o := s.find(r.PathValue("table"), r.PathValue("id"))
 			if o == nil {

@@ -55,6 +55,13 @@ func Stripe(t testing.TB) *Service {
 			fill(o, r.PostForm)
 			answer(w, http.StatusOK, o)
 		}
+		mux.HandleFunc("GET /v1/{table}/{id}", func(w http.ResponseWriter, r *http.Request) {
+			if o := s.find(r.PathValue("table"), r.PathValue("id")); o != nil {
+				answer(w, http.StatusOK, o)
+				return
+			}
+			fault(w, http.StatusNotFound, "No such object")
+		})
 		mux.HandleFunc("GET /v1/customers", func(w http.ResponseWriter, r *http.Request) { page(w, r, s.tables["customers"]) })
 		mux.HandleFunc("POST /v1/customers", func(w http.ResponseWriter, r *http.Request) {
 			once(w, r, func(form url.Values) (object, string) {

@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -22,6 +23,8 @@ type Known struct {
 
 	Of    func(externalID string) (Other, error) // whose an external id is
 	Taken func(name string) (bool, error)        // whether a tenant has a name; nil: none has
+
+	Read func(Reading) (json.RawMessage, error) // looks something up, for a rule that says so; one that isn't there is NotFound
 
 	Ambiguous bool // the customer's key is known of more than one tenant
 	entered   bool // a person has entered it as an external id
@@ -92,7 +95,7 @@ func held(format string, args ...any) Decision {
 const endedForPayment = "payment"
 
 // Decide says what an event leads to, by the rule that matches it. It is pure. An error is
-// Invalid if the event hasn't got what the rule reads, or what Of gives.
+// Invalid if the event hasn't got what the rule reads, what Of gives, or an unread.
 func (m *Match) Decide(e Event, k Known) (Decision, error) {
 	if m.Rule.Ignore != nil {
 		return ignored("%s", m.Rule.Ignore.Reason), nil
@@ -106,7 +109,13 @@ func (m *Match) Decide(e Event, k Known) (Decision, error) {
 			return superseded("what happened to %s at %s has been heeded, and this happened at %s", e.Subject, stamp(k.At), stamp(e.At)), nil
 		}
 	}
-	d, err := m.decide(e, k)
+	looked, d, err := m.lookUp(e, k)
+	if err == nil && d.State == "" {
+		d, err = m.decide(e, k)
+		if looked != "" && d.Why != "" {
+			d.Why += ", as " + looked + " stands"
+		}
+	}
 	if err != nil {
 		return d, err
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -18,8 +19,12 @@ import (
 )
 
 // names are what expressions may read: the event (source, type, id, subject, version, at),
-// and data, what the source sent.
-var names = []string{"event", "data"}
+// and data, what the source sent. Those of a rule that looks something up may also read
+// current, what stands there now.
+var (
+	names       = []string{"event", "data"}
+	withCurrent = append(slices.Clone(names), "current")
+)
 
 // What the evaluation of one expression may take: the data is a stranger's.
 const (
@@ -30,13 +35,13 @@ const (
 
 var dialect = sync.OnceValue(func() expression.Dialect {
 	env, err := cel.NewEnv(cel.OptionalTypes(), ext.Strings(), ext.Lists(), ext.Sets(), cel.CrossTypeNumericComparisons(true), cel.RegexProgramSizeLimit(500),
-		cel.Variable("event", cel.MapType(cel.StringType, cel.StringType)), cel.Variable("data", cel.DynType),
+		cel.Variable("event", cel.MapType(cel.StringType, cel.StringType)), cel.Variable("data", cel.DynType), cel.Variable("current", cel.DynType),
 		// slug(text) is the text as a name of a tenant may be: lower case ASCII, with a hyphen for all else.
 		cel.Function("slug", cel.Overload("slug_string", []*cel.Type{cel.StringType}, cel.StringType, cel.UnaryBinding(slug))))
 	if err != nil {
 		panic(err)
 	}
-	return expression.Dialect{Env: env, Names: names, Cost: maxCost, Time: maxRun, Max: maxResult}
+	return expression.Dialect{Env: env, Names: withCurrent, Cost: maxCost, Time: maxRun, Max: maxResult}
 })
 
 // Event is what rules read of an event.
@@ -44,6 +49,8 @@ type Event struct {
 	Source, Type, ID, Subject, Version string
 	At                                 time.Time
 	Data                               json.RawMessage
+
+	Current json.RawMessage // in a simulation: what stands in the system now; nil: nobody knows
 }
 
 // vars are the values of an event's names.

@@ -39,7 +39,7 @@ const perSecond = 5000
 type Options struct {
 	DB      *store.DB
 	Service *lifecycle.Service
-	Sources map[string]event.Source // by name
+	Sources map[string]event.Source // by name; SetSources puts others in their place
 	Leave   bool                    // customers can ask to leave themselves: lifecycle.LeaveSource is a source, which nobody sends to
 	Log     *slog.Logger
 
@@ -56,12 +56,13 @@ type Intake struct {
 
 	looked time.Time // for contracts that end; under working
 
-	mu    sync.Mutex
-	rates map[string]*rate.Limiter
-	last  int64 // the millisecond of the last id, and how many it has
-	count int
-	sets  map[string]*Set // by digest
-	door  Door
+	mu      sync.Mutex
+	sources map[string]event.Source
+	rates   map[string]*rate.Limiter
+	last    int64 // the millisecond of the last id, and how many it has
+	count   int
+	sets    map[string]*Set // by digest
+	door    Door
 }
 
 // sourceName is what a rule may write as its source, as its schema has it.
@@ -72,21 +73,31 @@ func New(o Options) (*Intake, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	for name, s := range o.Sources {
+	i := &Intake{o: o, now: o.Service.Now, wake: make(chan struct{}, 1), rates: map[string]*rate.Limiter{}, sets: map[string]*Set{}}
+	return i, i.SetSources(o.Sources)
+}
+
+// SetSources has other sources than before count from now on. One that lacks what its scheme needs is
+// Invalid, and those before stay.
+func (i *Intake) SetSources(sources map[string]event.Source) error {
+	for name, s := range sources {
 		if name == Clock {
-			return nil, tenure.Errorf(tenure.Invalid, "events: `%s` is reserved", Clock).WithHint("give the source another name")
+			return tenure.Errorf(tenure.Invalid, "events: `%s` is reserved", Clock).WithHint("give the source another name")
 		}
-		if o.Leave && name == lifecycle.LeaveSource {
-			return nil, tenure.Errorf(tenure.Invalid, "events: `%s` is reserved for what customers themselves ask, since leave.page is on", name).WithHint("give the source another name")
+		if i.o.Leave && name == lifecycle.LeaveSource {
+			return tenure.Errorf(tenure.Invalid, "events: `%s` is reserved for what customers themselves ask, since leave.page is on", name).WithHint("give the source another name")
 		}
 		if !sourceName.MatchString(name) {
-			return nil, tenure.Errorf(tenure.Invalid, "events: no rule can name the source %.60q", name).WithHint("a name has up to 40 lower-case letters, digits and hyphens, and begins with a letter")
+			return tenure.Errorf(tenure.Invalid, "events: no rule can name the source %.60q", name).WithHint("a name has up to 40 lower-case letters, digits and hyphens, and begins with a letter")
 		}
 		if err := s.Check(); err != nil {
-			return nil, tenure.Errorf(tenure.Invalid, "events: %w", err)
+			return tenure.Errorf(tenure.Invalid, "events: %w", err)
 		}
 	}
-	return &Intake{o: o, now: o.Service.Now, wake: make(chan struct{}, 1), rates: map[string]*rate.Limiter{}, sets: map[string]*Set{}}, nil
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.sources = sources
+	return nil
 }
 
 // Open says how requests are made from now on. Until then events are kept and not decided.
@@ -106,7 +117,9 @@ func (i *Intake) signal() {
 
 // Source finds a source by its name; an unknown one is NotFound.
 func (i *Intake) Source(name string) (event.Source, error) {
-	s, ok := i.o.Sources[name]
+	i.mu.Lock()
+	s, ok := i.sources[name]
+	i.mu.Unlock()
 	if !ok {
 		return s, tenure.Errorf(tenure.NotFound, "there is no source of events of this name")
 	}
@@ -115,7 +128,9 @@ func (i *Intake) Source(name string) (event.Source, error) {
 
 // Names are those of the sources, of Clock, and of lifecycle.LeaveSource where there is it.
 func (i *Intake) Names() []string {
-	out := append(slices.Sorted(maps.Keys(i.o.Sources)), Clock)
+	i.mu.Lock()
+	out := append(slices.Sorted(maps.Keys(i.sources)), Clock)
+	i.mu.Unlock()
 	if i.o.Leave {
 		out = append(out, lifecycle.LeaveSource)
 	}

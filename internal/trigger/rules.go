@@ -53,6 +53,7 @@ type Rule struct {
 	When     string   `json:"when"`
 	Customer string   `json:"customer"`
 	Ends     *Ends    `json:"ends"`
+	Read     *Read    `json:"read"`
 
 	Onboard  *Onboard  `json:"onboard"`
 	Change   *Change   `json:"change"`
@@ -65,6 +66,16 @@ type Rule struct {
 	Ignore   *Ignore   `json:"ignore"`
 
 	Notify []Notify `json:"notify"` // beside an action, or alone
+}
+
+// Read has what an event is about looked up in its own system before the event is decided, so
+// that what stands there now counts, whichever event of it came last.
+type Read struct {
+	System string   `json:"system"` // of the systems file
+	Kind   string   `json:"kind"`   // one of what its connector reads, such as deal
+	ID     string   `json:"id"`
+	Fields []string `json:"fields"` // that are asked for by name
+	When   string   `json:"when"`   // a condition over current, too: unless it is met, the event leads to nothing
 }
 
 // Ends makes a rule one for the date on which a contract ends.
@@ -202,6 +213,7 @@ type checker struct {
 	set   *Set
 	file  *source.File
 	found source.Problems
+	names []string // that the texts of the rule may read
 }
 
 func (c *checker) problem(at source.Path, hint, format string, args ...any) {
@@ -258,9 +270,19 @@ func (c *checker) rule(r *Rule, at source.Path) {
 		}
 	}
 	if r.When != "" {
-		c.condition(at.With("when"), r.When)
+		c.condition(at.With("when"), r.When, names)
 	}
+	c.names = names
 	c.text(at.With("customer"), r.Customer)
+	if r.Read != nil {
+		c.text(at.With("read", "id"), r.Read.ID)
+		if c.names = withCurrent; r.Read.When != "" {
+			c.condition(at.With("read", "when"), r.Read.When, c.names)
+		}
+		if r.Ends != nil || r.Ignore != nil {
+			c.problem(at.With("read"), "", "an event that is ignored, and the end of a contract, have nothing to look up")
+		}
+	}
 	for _, name := range r.actions() {
 		c.action(at.With(name), r)
 	}
@@ -310,10 +332,10 @@ func (c *checker) action(at source.Path, r *Rule) {
 }
 
 func (c *checker) text(at source.Path, from string) {
-	if from == "" || c.set.texts[from] != nil {
+	if from == "" {
 		return
 	}
-	t, offset, err := dialect().Compile(from, names)
+	t, offset, err := dialect().Compile(from, c.names)
 	if err != nil {
 		c.found = append(c.found, c.file.ProblemIn(at, from, offset, err.Error(), ""))
 		return
@@ -322,7 +344,7 @@ func (c *checker) text(at source.Path, from string) {
 }
 
 // condition compiles a condition, which is an expression without ${…}.
-func (c *checker) condition(at source.Path, from string) {
+func (c *checker) condition(at source.Path, from string, names []string) {
 	if strings.Contains(from, "${") {
 		c.problem(at, "", "a condition is an expression by itself, without ${…}")
 		return

@@ -192,3 +192,37 @@ func TestReasonsOfEvents(t *testing.T) {
 		}
 	}
 }
+
+// What a rule looks up stands in the file's tests as current, and nowhere else can it be read.
+func TestReading(t *testing.T) {
+	const head = "apiVersion: tenure.dev/v1\nkind: Triggers\nname: sales\nversion: \"1\"\nas: feed\nrules:\n"
+	const rule = "  - name: seats\n    source: crm\n    customer: ${data.deal}\n    read: {system: hub, kind: deal, id: \"${data.deal}\", when: current.seats > 0}\n    change: {parameters: {seats: \"${current.seats}\"}}\n"
+	const events = "tests:\n  - name: t\n    tenants: {d1: {name: acme}}\n    events:\n"
+	for name, c := range map[string]struct{ rest, why string }{
+		"what stands there counts": {`      - {source: crm, data: {deal: d1, seats: 3}, current: {seats: 9}}` + "\n    expect: [change acme with seats 9]\n", ""},
+		"it isn't as asked":        {`      - {source: crm, data: {deal: d1}, current: {seats: 0}}` + "\n    expect: []\n    held: []\n", ""},
+		"it isn't there":           {`      - {source: crm, data: {deal: d1}, current: null}` + "\n    expect: []\n    held: [isn't there any more]\n", ""},
+		"nobody says":              {`      - {source: crm, data: {deal: d1}}` + "\n    expect: []\n    held: [nothing says that here]\n", ""},
+		"another figure":           {`      - {source: crm, data: {deal: d1}, current: {seats: 8}}` + "\n    expect: [change acme with seats 9]\n", "change acme with seats 8"},
+	} {
+		set, err := Parse([]byte(head+rule+events+c.rest), "sales.yaml")
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if got := strings.Join(set.Try(), "; "); (got == "") != (c.why == "") || !strings.Contains(got, c.why) {
+			t.Errorf("%s: %q, not %q", name, got, c.why)
+		}
+	}
+	for name, c := range map[string]struct{ rules, why string }{
+		"without a read":    {"  - name: a\n    source: crm\n    customer: ${data.deal}\n    change: {parameters: {seats: \"${current.seats}\"}}\n", "current"},
+		"beside one":        {rule + "  - name: a\n    source: crm\n    on: [x]\n    customer: ${data.deal}\n    change: {parameters: {seats: \"${current.seats}\"}}\n", "current"},
+		"whose customer":    {strings.Replace(rule, "customer: ${data.deal}", "customer: ${current.deal}", 1), "current"},
+		"before it is read": {strings.Replace(rule, "    read:", "    when: current.seats > 0\n    read:", 1), "current"},
+		"of time":           {"  - name: a\n    ends: {}\n    read: {system: hub, kind: deal, id: x}\n    offboard: {}\n", "nothing to look up"},
+		"of no use":         {"  - name: a\n    source: crm\n    read: {system: hub, kind: deal, id: x}\n    ignore: {reason: r}\n", "nothing to look up"},
+	} {
+		if _, err := Parse([]byte(head+c.rules), "sales.yaml"); err == nil || !strings.Contains(err.Error(), c.why) {
+			t.Errorf("%s: %v, not %q", name, err, c.why)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -42,6 +43,7 @@ type TestEvent struct {
 	Version string          `json:"version"`
 	At      string          `json:"at"`
 	Data    json.RawMessage `json:"data"`
+	Current json.RawMessage `json:"current"` // what the rule's read gives; null: it isn't there
 }
 
 // Outcome is what became of an event in a simulation.
@@ -147,7 +149,7 @@ func (set *Set) try(t Test) string {
 		}
 	}
 	for i, given := range t.Events {
-		e := Event{Source: given.Source, Type: given.Type, ID: cmp.Or(given.ID, fmt.Sprintf("event-%d", i+1)), Subject: given.Subject, Version: given.Version, At: s.now.Add(time.Second), Data: given.Data}
+		e := Event{Source: given.Source, Type: given.Type, ID: cmp.Or(given.ID, fmt.Sprintf("event-%d", i+1)), Subject: given.Subject, Version: given.Version, At: s.now.Add(time.Second), Data: given.Data, Current: given.Current}
 		if at, err := moment(given.At); err == nil && !at.IsZero() {
 			e.At = at
 		}
@@ -355,7 +357,20 @@ func (s *simulation) decide(e Event, c *customer) {
 		}
 		return false, nil
 	}
+	k.Read = func(r Reading) (json.RawMessage, error) {
+		switch {
+		case e.Current == nil:
+			return nil, tenure.Errorf(tenure.Unavailable, "it goes by the %s %s as %s has it now (current of a test's event), and nothing says that here", r.Kind, r.ID, r.System)
+		case string(e.Current) == "null":
+			return nil, tenure.Errorf(tenure.NotFound, "%s has no %s %s", r.System, r.Kind, r.ID)
+		}
+		return e.Current, nil
+	}
 	d, err := m.Decide(e, k)
+	if un := (unread{}); errors.As(err, &un) {
+		o.State, o.Why = store.InboundHeld, err.Error()
+		return
+	}
 	if err != nil {
 		o.State, o.Why = store.InboundFailed, err.Error()
 		return

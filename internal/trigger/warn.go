@@ -1,6 +1,7 @@
 package trigger
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"maps"
@@ -93,6 +94,19 @@ func (i *Intake) Warnings(ctx context.Context, src []byte, file string) (out []s
 			if !slices.Contains(takes, name) {
 				out = append(out, fmt.Sprintf("the rule %s: the blueprint %s has no parameter %s; it has %s", r.Name, r.Onboard.Blueprint, name, strings.Join(takes, ", ")))
 			}
+		}
+	}
+	for n := range set.Rules {
+		r := &set.Rules[n]
+		if r.Read == nil {
+			continue
+		}
+		kinds, err := i.o.Service.Reads(ctx, r.Read.System)
+		switch {
+		case err != nil:
+			out = append(out, fmt.Sprintf("the rule %s: %v: tenure system add %s", r.Name, err, r.Read.System))
+		case !slices.Contains(kinds, r.Read.Kind):
+			out = append(out, fmt.Sprintf("the rule %s: in %s no %s can be looked up; %s", r.Name, r.Read.System, r.Read.Kind, cmp.Or(strings.Join(kinds, ", "), "nothing")+" can"))
 		}
 	}
 	all, err := i.o.DB.AllTriggers(ctx)

@@ -3,9 +3,11 @@ package trigger
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -91,12 +93,13 @@ func (i *Intake) endAll(ctx context.Context, list []store.Inbound, decide func(*
 type item struct {
 	row   store.Inbound
 	match *Match
+	down  *sync.Map // systems that gave no answer in this pass, and why
 }
 
 // pass decides a batch: what is one tenant's in the order in which it came, tenants beside each
 // other. Customers that have none yet take turns, since a deal of one may name another.
 func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.Inbound, forged map[tenure.InboundID]bool) error {
-	queues := map[string][]item{}
+	queues, down := map[string][]item{}, new(sync.Map)
 	var ended []store.Inbound // what no rule is for, and what can't be read
 	end := func(row store.Inbound, state store.InboundState, why string) {
 		row.State, row.Why, row.DecidedAt = state, clip(why), i.now()
@@ -129,7 +132,7 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 				err = nil
 			case err == nil:
 				row.Customer = who.key
-				queues[string(who.tenant)] = append(queues[string(who.tenant)], item{row, m})
+				queues[string(who.tenant)] = append(queues[string(who.tenant)], item{row, m, down})
 			}
 		}
 		if err != nil {
@@ -219,9 +222,13 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 	}
 	d, was, err := i.pending(ctx, row)
 	if err == nil && !was {
+		k.Read = i.reader(ctx, it.down)
 		d, err = m.Decide(eventOf(row), k)
 	}
+	var un unread
 	switch {
+	case errors.As(err, &un) && ctx.Err() == nil:
+		return i.inVain(ctx, row, un.error)
 	case tenure.CodeOf(err) == tenure.Invalid:
 		return false, i.end(ctx, row, store.InboundFailed, err.Error(), "")
 	case err != nil:

@@ -43,7 +43,7 @@ var Infos = sync.OnceValue(func() []connector.Info {
 		})
 		out[i] = connector.Info{
 			Name: one.Name, Version: one.Version, Summary: one.Summary, Tested: one.Tested, How: one.How, Rights: one.Rights, Leaves: one.Leaves,
-			Options: one.Options, Types: one.Types, Probes: one.Probes,
+			Options: one.Options, Types: one.Types, Probes: one.Probes, Reads: one.Reads,
 			Open: func(ctx context.Context, c connector.Config) (connector.Driver, error) {
 				info, err := whole()
 				if err != nil {
@@ -71,6 +71,7 @@ type declaration struct {
 	Options                []connector.Option
 	Types                  []tenure.ResourceType
 	Probes                 []connector.ProbeKind
+	Reads                  []connector.ReadKind
 }
 
 // declare derives what the descriptions declare from them.
@@ -90,7 +91,7 @@ func declare() ([]byte, error) {
 			return nil, err
 		}
 		i := d.Info()
-		all = append(all, declaration{i.Name, i.Version, i.Summary, i.Tested, i.How, i.Rights, i.Leaves, i.Options, i.Types, i.Probes})
+		all = append(all, declaration{i.Name, i.Version, i.Summary, i.Tested, i.How, i.Rights, i.Leaves, i.Options, i.Types, i.Probes, i.Reads})
 	}
 	raw, err := json.MarshalIndent(all, "", "\t")
 	return append(raw, '\n'), err

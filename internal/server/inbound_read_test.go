@@ -1,0 +1,186 @@
+package server_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/client"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/connector/memory"
+	"github.com/tenurehq/tenure/internal/store"
+)
+
+// crm is a system whose deals can be looked up.
+type crm struct {
+	mu    sync.Mutex
+	deals map[string]string // what each has now, as JSON
+	down  bool
+	asked []string
+}
+
+type crmDriver struct {
+	*memory.Driver
+	crm *crm
+}
+
+func (c *crm) info() connector.Info {
+	info := memory.InfoOf(memory.NewWorld("main"))
+	open := info.Open
+	info.Reads = []connector.ReadKind{{Name: "deal"}}
+	info.Open = func(ctx context.Context, o connector.Config) (connector.Driver, error) {
+		d, err := open(ctx, o)
+		if err != nil {
+			return nil, err
+		}
+		return crmDriver{d.(*memory.Driver), c}, nil
+	}
+	return info
+}
+
+func (d crmDriver) Read(_ context.Context, kind, id string, fields []string) (json.RawMessage, error) {
+	d.crm.mu.Lock()
+	defer d.crm.mu.Unlock()
+	d.crm.asked = append(d.crm.asked, kind+" "+id+" "+strings.Join(fields, ","))
+	if d.crm.down {
+		return nil, tenure.Errorf(tenure.Unavailable, "the CRM doesn't answer").Retryable()
+	}
+	deal, ok := d.crm.deals[id]
+	if !ok {
+		return nil, tenure.Errorf(tenure.NotFound, "no such deal")
+	}
+	return json.RawMessage(deal), nil
+}
+
+func (c *crm) set(deal, now string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.deals == nil {
+		c.deals = map[string]string{}
+	}
+	if c.deals[deal] = now; now == "" {
+		delete(c.deals, deal)
+	}
+}
+
+const readRules = `
+apiVersion: tenure.dev/v1
+kind: Triggers
+name: sales
+version: "1"
+as: feed
+rules:
+  - name: won
+    source: crm
+    on: [deal.changed]
+    customer: ${data.deal}
+    read: {system: main, kind: deal, id: "${data.deal}", fields: [stage, login], when: current.stage == "won"}
+    onboard: {tenant: "${slug(current.company)}", blueprint: small, parameters: {login: "${current.login}"}}
+  - name: seats
+    source: crm
+    on: [deal.seats]
+    customer: ${data.deal}
+    read: {system: main, kind: deal, id: "${data.deal}"}
+    change: {parameters: {seats: "${current.seats}"}}
+`
+
+func newSales(t *testing.T) (*feed, *crm) {
+	c := &crm{}
+	f := &feed{t: t, dir: t.TempDir(), file: filepath.Join(t.TempDir(), "tenure.db"), world: c.info()}
+	return f.begin(strings.Replace(client.SubmitBlueprint.Example, "onboard: 1", "onboard: 0", 1), readRules), c
+}
+
+func (f *feed) deals(id, kind, deal string, at time.Time) {
+	f.t.Helper()
+	f.crm(fmt.Sprintf(`{"id":%q,"type":%q,"deal":%q,"at":%q}`, id, kind, deal, at.Format(time.RFC3339)))
+}
+
+// parameters are a tenant's, as JSON.
+func (f *feed) parameters(tenant string) string {
+	f.t.Helper()
+	tn, err := f.s.Engine.DB.Tenant(f.t.Context(), tenant)
+	f.must(err)
+	return string(tn.Parameters)
+}
+
+// A rule that looks the deal up goes by what stands there now, whichever event came last, and asks
+// by name for what it reads.
+func TestEventsGoByWhatStandsThereNow(t *testing.T) {
+	f, c := newSales(t)
+	c.set("d-1", `{"stage":"lost","company":"Acme","login":"a@acme.example"}`)
+	f.deals("e1", "deal.changed", "d-1", f.now()) // it was won, and is lost by now
+	f.work()
+	f.want(store.InboundIgnored, "deal d-1 of main isn't now as the rule won asks")
+	c.set("d-1", `{"stage":"won","company":"Acme","login":"a@acme.example"}`)
+	f.deals("e2", "deal.changed", "d-1", f.now())
+	f.work()
+	f.want(store.InboundActed, "onboard acme, as deal d-1 of main stands")
+	if want := "deal d-1 stage,login"; !slices.Contains(c.asked, want) {
+		t.Errorf("asked %q, not %q", c.asked, want)
+	}
+
+	// Two changes within one second, told in the wrong order: the earlier one comes last.
+	c.set("d-1", `{"seats":9}`)
+	f.deals("e4", "deal.seats", "d-1", f.now())
+	f.work()
+	f.deals("e3", "deal.seats", "d-1", f.now())
+	f.work()
+	if got := f.parameters("acme"); !strings.Contains(got, `"seats":9`) {
+		t.Errorf("acme has %s, the deal 9 seats", got)
+	}
+	f.tell()
+}
+
+// What isn't there any more waits for a person; a system that is down holds up nobody else's events, is
+// asked once in a pass, and its own are decided once it answers.
+func TestEventsWaitForTheSystemThatTheyAreAbout(t *testing.T) {
+	f, c := newSales(t)
+	f.deals("e1", "deal.changed", "d-gone", f.now())
+	f.work()
+	f.want(store.InboundHeld, "deal d-gone of main isn't there any more")
+
+	c.mu.Lock()
+	c.down, c.asked = true, nil
+	c.mu.Unlock()
+	for n := range 20 {
+		c.set(fmt.Sprint("d-", n), fmt.Sprintf(`{"stage":"won","company":"Company %d","login":"a@acme.example"}`, n))
+		f.deals(fmt.Sprint("down", n), "deal.changed", fmt.Sprint("d-", n), f.now())
+	}
+	f.must(f.events.Work(t.Context()))
+	f.want(store.InboundReceived, "the CRM doesn't answer")
+	if len(c.asked) > 8 {
+		t.Errorf("a system that is down was asked %d times in one pass", len(c.asked))
+	}
+	c.mu.Lock()
+	c.down = false
+	c.mu.Unlock()
+	f.pass(time.Hour)
+	f.work()
+	for n := range 20 {
+		if _, err := f.s.Engine.DB.Tenant(t.Context(), fmt.Sprint("company-", n)); err != nil {
+			t.Errorf("once the system answers: %v", err)
+		}
+	}
+}
+
+// Who submits rules is told what can't be looked up.
+func TestRulesAreToldWhatCantBeLookedUp(t *testing.T) {
+	f, _ := newSales(t)
+	for text, want := range map[string]string{"system: main, kind: deal": "", "system: main, kind: order": "in main no order can be looked up; deal can", "system: other, kind: deal": "system \"other\" was not added"} {
+		var p client.SourceParams
+		p.Body.File, p.Body.Source = "sales.yaml", strings.ReplaceAll(strings.Replace(readRules, `"1"`, `"2"`, 1), "system: main, kind: deal", text)
+		set, err := client.SubmitTriggers.Call(t.Context(), f.author, p)
+		f.must(err)
+		said := strings.Join(set.Warnings, "; ")
+		if has := strings.Contains(said, "looked up") || strings.Contains(said, "not added"); has != (want != "") || !strings.Contains(said, want) {
+			t.Errorf("%s: %q, not %q", text, said, want)
+		}
+	}
+}
