@@ -8,11 +8,14 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/lifecycle"
 )
 
 const (
 	// maxReading is how long one look into another system may take.
 	maxReading = 15 * time.Second
+	// maxLooks is how long all looks of one pass may take.
+	maxLooks = 30 * time.Second
 	// maxRead is how many bytes of JSON may be read of one thing.
 	maxRead = 1 << 20
 )
@@ -68,18 +71,33 @@ func (m *Match) lookUp(e Event, k Known) (what string, d Decision, err error) {
 	return what, d, err
 }
 
-// reader looks things up in other systems. One that gave no answer isn't asked again in the same pass.
-func (i *Intake) reader(ctx context.Context, down *sync.Map) func(Reading) (json.RawMessage, error) {
-	return func(r Reading) (json.RawMessage, error) {
-		if why, is := down.Load(r.System); is {
-			return nil, why.(error)
-		}
-		ctx, cancel := context.WithTimeout(ctx, maxReading)
-		defer cancel()
-		out, err := i.o.Service.Read(ctx, r.System, r.Kind, r.ID, r.Fields)
-		if tenure.CanRetry(err) || tenure.CodeOf(err) == tenure.Unavailable {
-			down.Store(r.System, err)
-		}
-		return out, err
+// looks are what one pass looks up in other systems. One that gave no answer isn't asked again in the
+// same pass, and slow ones hold it up for no longer than maxLooks.
+type looks struct {
+	ctx  context.Context
+	down sync.Map // systems, and why
+}
+
+func newLooks(ctx context.Context) (l *looks, done func()) {
+	ctx, done = context.WithTimeout(ctx, maxLooks)
+	return &looks{ctx: ctx}, done
+}
+
+func (l *looks) read(from *lifecycle.Service, r Reading) (json.RawMessage, error) {
+	if why, is := l.down.Load(r.System); is {
+		return nil, why.(error)
 	}
+	if l.ctx.Err() != nil {
+		return nil, tenure.Errorf(tenure.Unavailable, "the looks into other systems take longer than %s", maxLooks).Retryable()
+	}
+	ctx, cancel := context.WithTimeout(l.ctx, maxReading)
+	defer cancel()
+	out, err := from.Read(ctx, r.System, r.Kind, r.ID, r.Fields)
+	if err != nil && ctx.Err() != nil {
+		err = tenure.Errorf(tenure.Unavailable, "%s doesn't answer in time: %w", r.System, err).Retryable()
+	}
+	if tenure.CanRetry(err) || tenure.CodeOf(err) == tenure.Unavailable {
+		l.down.Store(r.System, err)
+	}
+	return out, err
 }

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -93,13 +92,15 @@ func (i *Intake) endAll(ctx context.Context, list []store.Inbound, decide func(*
 type item struct {
 	row   store.Inbound
 	match *Match
-	down  *sync.Map // systems that gave no answer in this pass, and why
+	looks *looks
 }
 
 // pass decides a batch: what is one tenant's in the order in which it came, tenants beside each
 // other. Customers that have none yet take turns, since a deal of one may name another.
 func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.Inbound, forged map[tenure.InboundID]bool) error {
-	queues, down := map[string][]item{}, new(sync.Map)
+	queues := map[string][]item{}
+	looks, done := newLooks(ctx)
+	defer done()
 	var ended []store.Inbound // what no rule is for, and what can't be read
 	end := func(row store.Inbound, state store.InboundState, why string) {
 		row.State, row.Why, row.DecidedAt = state, clip(why), i.now()
@@ -132,7 +133,7 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 				err = nil
 			case err == nil:
 				row.Customer = who.key
-				queues[string(who.tenant)] = append(queues[string(who.tenant)], item{row, m, down})
+				queues[string(who.tenant)] = append(queues[string(who.tenant)], item{row, m, looks})
 			}
 		}
 		if err != nil {
@@ -222,7 +223,7 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 	}
 	d, was, err := i.pending(ctx, row)
 	if err == nil && !was {
-		k.Read = i.reader(ctx, it.down)
+		k.Read = func(r Reading) (json.RawMessage, error) { return it.looks.read(i.o.Service, r) }
 		d, err = m.Decide(eventOf(row), k)
 	}
 	var un unread
