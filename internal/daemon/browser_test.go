@@ -258,7 +258,8 @@ func (h *house) onboarded(name string, labels map[string]string) tenure.TenantID
 func (h *house) carry(id tenure.OperationID, until time.Time, stop ...tenure.Action) *lifecycle.OperationView {
 	h.t.Helper()
 	ctx := h.t.Context()
-	limit := time.NewTimer(time.Minute)
+	const patience = 2 * time.Minute // without a step's end
+	limit, ended := time.NewTimer(patience), 0
 	defer limit.Stop()
 	again := time.NewTicker(10 * time.Millisecond)
 	defer again.Stop()
@@ -269,6 +270,10 @@ func (h *house) carry(id tenure.OperationID, until time.Time, stop ...tenure.Act
 		check(h.t, err)
 		if v.State.Ended() || v.State == tenure.OperationBlocked {
 			return v
+		}
+		if n := len(v.Steps) - strings.Count(undone(v), "\n"); n != ended {
+			ended = n
+			limit.Reset(patience)
 		}
 		gates, busy := ready(v)
 		if next.IsZero() || !v.DueAt.IsZero() && v.DueAt.Before(next) {

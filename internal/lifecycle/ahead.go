@@ -141,12 +141,7 @@ func (s *Service) comingGates(ctx context.Context, now, until time.Time) (out []
 
 // gateDates are the dates that an operation waits for at now. Gates that open at one moment are one date.
 func gateDates(t store.TenantRow, op store.OperationRow, p *tenure.Plan, rows []store.StepRow, holds []tenure.Hold, now time.Time) (out []dateAhead) {
-	ended := make(map[string]time.Time)
-	for i := range min(len(rows), len(p.Steps)) {
-		if r := rows[i]; r.State == tenure.StepDone || r.State == tenure.StepSkipped {
-			ended[p.Steps[i].Key] = r.EndedAt
-		}
-	}
+	ended := endedSteps(p, rows)
 	type group struct {
 		what string
 		at   time.Time

@@ -177,6 +177,10 @@ func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error
 	if err != nil {
 		return nil, err
 	}
+	dates, err := s.forecast(ctx, v, leaving, op)
+	if err != nil {
+		return nil, err
+	}
 	waits := fmt.Sprintf("operation %s is %s", op.ID, op.State)
 	if op.Reason != "" {
 		waits += ": " + op.Reason
@@ -187,7 +191,7 @@ func (s *Service) Explain(ctx context.Context, idOrName string) ([]Reason, error
 			continue
 		}
 		a := Reason{Environment: r.Environment, Resource: r.Key, System: r.System, State: r.State}
-		s.reason(&a, v, r, leaving, waits)
+		s.reason(&a, v, r, dates, waits)
 		out = append(out, a)
 	}
 	if out, err = s.cleaning(ctx, out, leaving, op, true); err != nil {
@@ -214,6 +218,10 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 	if err != nil {
 		return nil, err
 	}
+	dates, err := s.forecast(ctx, v, leaving, op)
+	if err != nil {
+		return nil, err
+	}
 	var out []Reason
 	for _, r := range v.Resources {
 		if r.State == tenure.ResourceGone {
@@ -223,7 +231,7 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 		if len(tenure.Covering(told, tenure.HoldSubject{Tenant: v.ID, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID})) > 0 {
 			a.Reason = tenure.KeptForLegalReason
 		} else {
-			s.reason(&a, v, r, leaving, "it goes in its turn")
+			s.reason(&a, v, r, dates, "it goes in its turn")
 		}
 		out = append(out, a)
 	}
@@ -257,14 +265,74 @@ func back(v *TenantView) (out []Reason) {
 	return out
 }
 
-func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving *tenure.Plan, waits string) {
+// forecast gives the dates of the departure that is under way as things stand; nil if none is.
+func (s *Service) forecast(ctx context.Context, v *TenantView, leaving *tenure.Plan, op store.OperationRow) ([]tenure.Projection, error) {
+	if leaving == nil {
+		return nil, nil
+	}
+	rows, err := s.o.DB.Steps(ctx, op.ID)
+	if err != nil {
+		return nil, err
+	}
+	out := leaving.Forecast(s.Now(), endedSteps(leaving, rows), v.Anchors, v.Holds)
+	if out == nil {
+		out = []tenure.Projection{}
+	}
+	return out, nil
+}
+
+// DepartureDates gives the dates of the departure that is under way, as who leaves may know them: a hold
+// changes nothing of them. Past are those whose step has ended.
+func (s *Service) DepartureDates(ctx context.Context, idOrName string) (dates []tenure.Projection, past map[string]bool, err error) {
+	v, err := s.Tenant(ctx, idOrName)
+	if err != nil {
+		return nil, nil, err
+	}
+	i := slices.IndexFunc(v.Operations, func(o store.OperationRow) bool {
+		return o.Kind == tenure.Offboard && o.State != tenure.OperationCancelled && o.State != tenure.OperationFailed
+	})
+	if i < 0 {
+		return nil, nil, nil
+	}
+	op := v.Operations[i]
+	p, err := s.o.DB.Plan(ctx, op.Plan)
+	if err != nil && !tenure.CanRetry(err) { // the operation says so
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	v.Holds = nil
+	if dates, err = s.forecast(ctx, v, p, op); err != nil {
+		return nil, nil, err
+	}
+	rows, err := s.o.DB.Steps(ctx, op.ID)
+	past = make(map[string]bool, len(rows))
+	for _, r := range rows {
+		past[r.Key] = r.State == tenure.StepDone
+	}
+	return dates, past, err
+}
+
+// endedSteps says when the steps of a plan ended, by key.
+func endedSteps(p *tenure.Plan, rows []store.StepRow) map[string]time.Time {
+	ended := make(map[string]time.Time, len(rows))
+	for i := range min(len(rows), len(p.Steps)) {
+		if r := rows[i]; r.State == tenure.StepDone || r.State == tenure.StepSkipped {
+			ended[p.Steps[i].Key] = r.EndedAt
+		}
+	}
+	return ended
+}
+
+func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, dates []tenure.Projection, waits string) {
 	for _, h := range v.Holds {
 		if h.Covers(tenure.HoldSubject{Tenant: v.ID, Environment: r.Environment, Classes: r.Classes, System: r.System, Resource: r.ID}) {
 			a.Reason = fmt.Sprintf("hold %s (%s) stands; a hold has no expiry", h.ID, h.Matter)
 			return
 		}
 	}
-	if leaving == nil {
+	if dates == nil {
 		switch v.State {
 		case tenure.TenantClosed:
 			a.Reason = "its tenant is closed, and it isn't gone: look at the operation that closed it"
@@ -273,7 +341,7 @@ func (s *Service) reason(a *Reason, v *TenantView, r store.ResourceRow, leaving 
 		}
 		return
 	}
-	for _, d := range leaving.Dates {
+	for _, d := range dates {
 		if d.Step == path(r.Environment, r.Key)+"/delete" {
 			a.GoneAt = d.At
 			if slices.Contains(tenure.OperationKinds[tenure.Reinstate], v.State) { // after the first point of no return nothing is undone

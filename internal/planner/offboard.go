@@ -61,7 +61,15 @@ func (c *compiler) offboard() error {
 		return err
 	}
 	erased := c.erasure(all, groups, append(slices.Clone(handed), retained), false)
-	return c.depart(all, groups, append(erased, dropped...), retained)
+	if err := c.depart(all, groups, append(erased, dropped...), retained); err != nil {
+		return err
+	}
+	for i, d := range c.plan.Forecast(c.plan.At, nil, c.in.Anchors, nil) { // such as by how long the export stays
+		if !d.At.IsZero() {
+			c.plan.Dates[i] = d
+		}
+	}
+	return nil
 }
 
 // grace adds the notice and the time of full service, and returns the projected

@@ -106,34 +106,20 @@ func headline(t *lifecycle.TenantView) (headline, says string) {
 	return "Your service is active", "No departure is under way."
 }
 
-// departureDates are the dates of the open offboarding, in its own plan's words.
+// departureDates are the dates of the open offboarding, as things stand. A date that has come isn't a thing
+// that was done: a hold, or a person whose word is missing, may still stand before it.
 func (s *Site) departureDates(r *http.Request, t *lifecycle.TenantView, view *dashboard.DepartureView) error {
-	now := s.o.Governor.Now()
-	for _, o := range t.Operations {
-		if o.Kind != tenure.Offboard || o.State == tenure.OperationCancelled || o.State == tenure.OperationFailed {
-			continue
-		}
-		full, err := s.o.Service.Operation(r.Context(), o.ID)
-		if err != nil {
-			return err
-		}
-		if full.Body == nil {
-			continue
-		}
-		done := make(map[string]bool)
-		for _, st := range full.Steps {
-			done[st.Key] = st.State == tenure.StepDone
-		}
-		// A date that has come isn't a thing that was done: a hold, or a person whose
-		// word is missing, may still stand before it.
-		for _, d := range full.Body.Dates {
-			if !d.At.IsZero() {
-				view.Dates = append(view.Dates, dashboard.DepartureDate{At: d.At, What: d.What, Past: done[d.Step] || d.Step == "" && d.At.Before(now)})
-			}
-		}
-		slices.SortStableFunc(view.Dates, func(a, b dashboard.DepartureDate) int { return a.At.Compare(b.At) })
-		break
+	dates, past, err := s.o.Service.DepartureDates(r.Context(), string(t.ID))
+	if err != nil {
+		return err
 	}
+	now := s.o.Governor.Now()
+	for _, d := range dates {
+		if !d.At.IsZero() {
+			view.Dates = append(view.Dates, dashboard.DepartureDate{At: d.At, What: d.What, Past: past[d.Step] || d.Step == "" && d.At.Before(now)})
+		}
+	}
+	slices.SortStableFunc(view.Dates, func(a, b dashboard.DepartureDate) int { return a.At.Compare(b.At) })
 	return nil
 }
 
