@@ -12,6 +12,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 const (
@@ -430,28 +431,33 @@ func (s *Service) remindTask(ctx context.Context, t tenure.Task, now time.Time) 
 		if mine, err := tx.RemindTask(t, next, now); err != nil || !mine || over {
 			return err
 		}
-		return tellTask(tx, op, p.Name, t, item, text, now)
+		row, err := tx.Tenant(string(op.Tenant))
+		if err != nil {
+			return err
+		}
+		return tellTask(tx, op, p.Name, s.LanguageOf(row), t, item, text, now)
 	})
 }
 
-func tellTask(tx *store.Tx, op store.OperationRow, name string, t tenure.Task, item, text string, now time.Time) error {
-	date := ""
+func tellTask(tx *store.Tx, op store.OperationRow, name string, lang words.Language, t tenure.Task, item, text string, now time.Time) error {
+	date, key := "", words.Key("task.open")
 	if !t.DueAt.IsZero() {
-		date = ", due on " + t.DueAt.UTC().Format("2006-01-02 15:04 MST")
+		date, key = ", due on "+t.DueAt.UTC().Format("2006-01-02 15:04 MST"), "task.due"
 	}
 	what := "There is a task"
 	to := []string{t.Owner}
 	if late := !t.DueAt.IsZero() && !now.Before(t.DueAt); late {
-		what, to = "A task is overdue", append(to, "platform")
+		what, key, to = "A task is overdue", "task.overdue", append(to, "platform")
 	}
 	for _, r := range slices.Compact(slices.DeleteFunc(to, func(r string) bool { return r == "" })) {
-		body := fmt.Sprintf("%s in the %s of %s%s: %s.", what, op.Kind, name, date, strings.TrimSuffix(text, "."))
-		if r == "contact" {
-			body += " Tell the people who run the service once it is done."
-		} else {
-			body += fmt.Sprintf(" Once it is done: tenure operation done %s --gate %s", op.ID, item)
+		text := strings.TrimSuffix(text, ".")
+		n := store.Notice{
+			ID: fmt.Sprintf("%s/%s/%d/%s", op.ID, t.ID, now.UnixMicro(), r), Kind: tenure.NoticeTask, Tenant: op.Tenant, Operation: op.ID, Recipient: r, CreatedAt: now,
+			Body: fmt.Sprintf("%s in the %s of %s%s: %s. Once it is done: tenure operation done %s --gate %s", what, op.Kind, name, date, text, op.ID, item),
 		}
-		n := store.Notice{ID: fmt.Sprintf("%s/%s/%d/%s", op.ID, t.ID, now.UnixMicro(), r), Kind: tenure.NoticeTask, Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
+		if r == "contact" {
+			n = written(n, lang, words.Of(key, words.Key("operation."+string(op.Kind)), name, words.Plain(text), words.Moment(t.DueAt)))
+		}
 		if err := tx.AddNotice(n); err != nil {
 			return err
 		}

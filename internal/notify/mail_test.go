@@ -15,6 +15,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/smtptest"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // letters is a target of mail over a server.
@@ -206,13 +207,12 @@ func TestLetters(t *testing.T) {
 	if l, _ := letter([]told{d}, "en", contact); strings.ContainsAny(l.Subject, "\r\n") {
 		t.Errorf("subject %q", l.Subject)
 	}
-	if got := Languages(); !slices.Equal(got, tenure.NoticeLanguages()) {
+	if got := words.Languages(); !slices.Equal(got, tenure.NoticeLanguages()) {
 		t.Errorf("mail is in %v, and settings take %v", got, tenure.NoticeLanguages())
 	}
-	en, de := languages["en"], languages["de"]
 	for _, kind := range tenure.NoticeKinds() {
 		quiet := kind == tenure.NoticeOf(tenure.TenantRequested) || kind == tenure.NoticeOf(tenure.TenantValidating) || kind == tenure.NoticeOf(tenure.TenantProvisioning)
-		if (en.about[string(kind)] == "" || de.about[string(kind)] == "") && !quiet {
+		if !words.Has(words.Key("about."+string(kind))) && !quiet {
 			t.Errorf("there are no words about %s", kind)
 		}
 	}

@@ -6,7 +6,7 @@ package policy
 // floors stand one on the other, the ground first. An import goes down; one that
 // stays on its floor needs a row in sideways.
 var floors = []floor{
-	{"ground", []string{".", "audit", "examples", "examples/*"}},
+	{"ground", []string{".", "audit", "examples", "examples/*", "internal/words"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/claim", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/event", "internal/expression", "internal/guard",
 		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/secret", "internal/servertest", "internal/slapdtest", "internal/smtptest", "internal/source", "internal/standin", "internal/store", "internal/tofutest", "internal/toxitest", "internal/witness",
@@ -144,7 +144,8 @@ var sights = []sight{
 	{who: "cmd/tenure-connector-tofu", sees: nil, modules: []string{"github.com/hashicorp/terraform-exec", "github.com/hashicorp/terraform-json", "github.com/jackc/pgx/v5"}, why: "it is a program as anybody's, and knows the protocol alone"},
 	{who: "internal/planner", sees: []string{".", "connector", "internal/blueprint"}, modules: []string{}, why: "planning is pure: same input, same bytes"},
 	{who: "client", sees: []string{"."}, modules: []string{}, why: "whoever writes a program against the API links nothing of the server"},
-	{who: "internal/dashboard", sees: []string{"."}, modules: []string{}, why: "it draws view models; it asks no store"},
+	{who: "internal/dashboard", sees: []string{".", "internal/words"}, modules: []string{}, why: "it draws view models; it asks no store"},
+	{who: "internal/words", sees: nil, modules: []string{"golang.org/x/text"}, why: "texts know nobody who says them"},
 	{who: "internal/demoidp", sees: nil, modules: []string{}, why: "it proves nothing and knows nothing of Tenure"},
 	{who: "internal/event", sees: []string{"."}, modules: []string{}, why: "it judges requests that it is handed: no store, no network, no clock"},
 	{who: "internal/guard", sees: []string{"."}, modules: []string{"github.com/cedar-policy/cedar-go"}, why: "policies judge what the domain's words say, and ask nobody"},
