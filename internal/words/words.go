@@ -112,6 +112,9 @@ func (p Phrase) In(l Language) string {
 // Has says whether there is a text for a key.
 func Has(key Key) bool { _, is := english[key]; return is }
 
+// Keys lists those of all texts, in order.
+func Keys() []Key { return slices.Sorted(maps.Keys(english)) }
+
 // Say writes a text with its values.
 func (l Language) Say(key Key, values ...any) string {
 	var b strings.Builder

@@ -17,7 +17,7 @@ import (
 func TestTables(t *testing.T) {
 	t.Parallel()
 	place := regexp.MustCompile(`\{[0-9]\}`)
-	for _, k := range words.Keys(words.English) {
+	for _, k := range words.KeysOf(words.English) {
 		en, ok := words.Raw(words.English, k)
 		de, is := words.Raw(words.German, k)
 		if !ok || !is || strings.TrimSpace(en) == "" || strings.TrimSpace(de) == "" {
@@ -33,7 +33,7 @@ func TestTables(t *testing.T) {
 			t.Errorf("%s has the values %v in English and %v in German", k, a, b)
 		}
 	}
-	if a, b := words.Keys(words.English), words.Keys(words.German); !slices.Equal(a, b) {
+	if a, b := words.KeysOf(words.English), words.KeysOf(words.German); !slices.Equal(a, b) {
 		t.Errorf("the tables have different keys: %d and %d", len(a), len(b))
 	}
 }
@@ -60,7 +60,7 @@ func TestEveryKeyIsUsed(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, k := range words.Keys(words.English) {
+	for _, k := range words.KeysOf(words.English) {
 		composed := slices.ContainsFunc(made, func(p string) bool { return strings.HasPrefix(string(k), p) })
 		base := strings.TrimSuffix(strings.TrimSuffix(string(k), ".title"), ".says") // head of the pages puts both together
 		if !used[string(k)] && !used[base] && !composed {
