@@ -100,7 +100,7 @@ type ProbeSpec struct {
 type NoticeSpec struct {
 	On   string `json:"on"` // a state, or "resumed"
 	To   string `json:"to"`
-	Text string `json:"text"`
+	Text Text   `json:"text"`
 }
 
 // OffboardingSpec is how a tenant leaves.

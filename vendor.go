@@ -17,6 +17,8 @@ type VendorSpec struct {
 	Holds string   `json:"holds"`           // what it has of a tenant, in words
 	Due   Period   `json:"due"`             // after the question: then it is reminded, and weekly from then on
 	Tiers []string `json:"tiers,omitempty"` // the tiers of which it has something; none means every tier
+	// Language is in which it is written to, by its tag (BCP 47); "" is the installation's.
+	Language string `json:"language,omitempty"`
 }
 
 // For says whether the company holds something of tenants of a tier.

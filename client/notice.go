@@ -60,7 +60,7 @@ type NotifyTargetParams struct {
 type PreviewParams struct {
 	Kind     string `query:"kind" doc:"a kind of notice, such as tenant.suspended" maxLength:"64"`
 	Language string `query:"language" doc:"a language tag, such as de" maxLength:"35"`
-	To       string `query:"to" doc:"a recipient, such as contact or platform" maxLength:"100"`
+	To       string `query:"to" doc:"a recipient, such as contact or platform; requester is who asks to leave, vendor a company that is told to erase" maxLength:"100"`
 }
 
 // Letter is a mail's words.

@@ -158,7 +158,7 @@ func (a *app) noticePreview() *cobra.Command {
 	f := cmd.Flags()
 	f.StringVar(&p.Kind, "kind", "tenant.suspended", "a kind of notice")
 	f.StringVar(&p.Language, "language", "en", "a language tag: en or de")
-	f.StringVar(&p.To, "to", "contact", "a recipient, such as contact or platform")
+	f.StringVar(&p.To, "to", "contact", "a recipient, such as contact or platform; requester is who asks to leave, vendor a company that is told to erase")
 	f.BoolVar(&html, "html", false, "show it as HTML")
 	return cmd
 }

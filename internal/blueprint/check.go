@@ -235,12 +235,24 @@ func (k *checker) checkOutputs() {
 func (k *checker) checkNotices() {
 	for i, n := range k.Blueprint.Notices {
 		p := source.Path{"notices"}.Index(i)
-		for _, f := range [][2]string{{"to", n.To}, {"text", n.Text}} {
-			if t := k.text(inTenant, p.With(f[0]), f[1]); t != nil {
-				k.checkParams(p.With(f[0]), t, nil)
+		check := func(p source.Path, from string) {
+			if t := k.text(inTenant, p, from); t != nil {
+				k.checkParams(p, t, nil)
 			}
 		}
+		check(p.With("to"), n.To)
+		for _, tag := range n.Text.Tags() {
+			check(inText(p.With("text"), tag), n.Text[tag])
+		}
 	}
+}
+
+// inText is where a text for a language stands; "" is the one for all.
+func inText(p source.Path, tag string) source.Path {
+	if tag == "" {
+		return p
+	}
+	return p.With(tag)
 }
 
 func (k *checker) checkTasks() {

@@ -393,20 +393,22 @@ func (e *evaluation) notices(vars map[string]any) []tenure.NoticeSpec {
 	var out []tenure.NoticeSpec
 	for i, spec := range e.Blueprint.Notices {
 		p := source.Path{"notices"}.Index(i)
-		n, before := tenure.NoticeSpec{On: spec.On}, len(e.found)
-		for _, f := range []struct {
-			name, source string
-			to           *string
-		}{{"to", spec.To, &n.To}, {"text", spec.Text, &n.Text}} {
-			v, err := e.texts[inTenant][f.source].run(vars)
+		n, before := tenure.NoticeSpec{On: spec.On, Text: tenure.Text{}}, len(e.found)
+		say := func(p source.Path, from string) (out string) {
+			v, err := e.texts[inTenant][from].run(vars)
 			if err == nil {
-				*f.to, err = connector.InText(v)
+				out, err = connector.InText(v)
 			}
 			if err != nil {
-				e.refuse(p.With(f.name), "%s", cause(err))
-			} else if strings.TrimSpace(*f.to) == "" {
-				e.refuse(p.With(f.name), "it is blank")
+				e.refuse(p, "%s", cause(err))
+			} else if strings.TrimSpace(out) == "" {
+				e.refuse(p, "it is blank")
 			}
+			return out
+		}
+		n.To = say(p.With("to"), spec.To)
+		for _, tag := range spec.Text.Tags() {
+			n.Text[tag] = say(inText(p.With("text"), tag), spec.Text[tag])
 		}
 		if len(e.found) == before {
 			out = append(out, n)

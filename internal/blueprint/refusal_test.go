@@ -68,6 +68,16 @@ var refusals = []struct {
 	{"approvals of an unknown kind", "onboard: 1,", "onbord: 1,", []string{
 		`90:13: $.approvals.onbord: unknown key "onbord"; did you mean onboard?`,
 	}},
+	{"notice in an unknown language, and without English", `text: "${tenant.name} (${tenant.organization}) is ready"`, "text: {de: ist fertig, fr: c'est fini}", []string{
+		`88:42: $.notices[0].text.en: "en" is missing`,
+		`88:65: $.notices[0].text.fr: unknown key "fr"`,
+	}},
+	{"notice that can't be read in one of its languages", `text: "${tenant.name} (${tenant.organization}) is ready"`, `text: {en: ready, de: "${env.name} ist fertig"}`, []string{
+		"88:67: $.notices[0].text.de: env isn't known here; a notice is for the whole tenant, not for one environment",
+	}},
+	{"vendor in an unknown language", "quarantine: P7D", "quarantine: P7D\n  vendors:\n    - {name: Example Print, email: desk@print.example, holds: letters, due: P14D, language: fr}", []string{
+		`96:93: $.offboarding.vendors[0].language: "fr" is not one of en, de; did you mean de?`,
+	}},
 	{"vendor of no address, without a date", "quarantine: P7D", "quarantine: P7D\n  vendors:\n    - {name: Example Print, email: Desk <desk@print.example>, holds: letters}", []string{
 		`96:8: $.offboarding.vendors[0].due: "due" is missing`,
 		`96:36: $.offboarding.vendors[0].email: "Desk <desk@print.example>" is not allowed; it must be one plain mail address`,

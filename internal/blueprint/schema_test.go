@@ -210,6 +210,8 @@ func kindOf(doc, schema map[string]any) string {
 		return "`" + strings.Join(texts(anyList(schema["enum"])), "`, `") + "`"
 	case schema["format"] == "period":
 		return "a period"
+	case schema["anyOf"] != nil:
+		return "a text, or a mapping"
 	}
 	word, _ := schema["type"].(string)
 	switch word {

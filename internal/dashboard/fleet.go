@@ -93,7 +93,7 @@ func (v FleetView) States() []Count {
 	var out []Count
 	for _, s := range tenure.TenantStates {
 		if n := v.ByState[s]; n > 0 && s != tenure.TenantClosed {
-			out = append(out, Count{words(string(s)), n, "/tenants?state=" + string(s), tenantTone(s)})
+			out = append(out, Count{spaced(string(s)), n, "/tenants?state=" + string(s), tenantTone(s)})
 		}
 	}
 	return out

@@ -46,6 +46,7 @@ type Field struct {
 	Hint     string // what is meant, in a sentence
 	Error    string // what is wrong with the value that was sent
 	Options  []Option
+	Need     string // the word for that it has to be filled; "" is "required"
 	Required bool
 	Auto     string // autocomplete token (HTML §4.10.18.7.1); "" is off
 	Max      int    // bytes that are taken, 0: no bound

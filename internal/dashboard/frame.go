@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // Frame is what stands around every page.
@@ -19,6 +20,36 @@ type Frame struct {
 	// this page is out of date; "" for none. With script, the page fetches itself
 	// again when one comes.
 	Events string
+	// Language is what the page is written in where it is for people outside.
+	Language words.Language
+}
+
+// Said writes a text of the tables in the page's language, in parts that the template part writes.
+func (f Frame) Said(key words.Key, values ...any) []words.Part {
+	return f.Language.Parts(key, values...)
+}
+
+// Says is Said for where no element may stand, such as a title.
+func (f Frame) Says(key words.Key, values ...any) string { return f.Language.Say(key, values...) }
+
+// Tag is the page's language, as its element html says it.
+func (f Frame) Tag() string { return f.Language.Tag() }
+
+// Stamp is a moment as the page's language writes it.
+func (f Frame) Stamp(t time.Time) string { return f.Language.Stamp(t) }
+
+// Day is a day as the page's language writes it.
+func (f Frame) Day(t time.Time) []words.Part {
+	return []words.Part{{Text: f.Language.Day(t), Value: true, At: t}}
+}
+
+// Status is a state with its word in the page's language.
+func (f Frame) Status(state string) Status {
+	s := StatusOf(state)
+	if key := words.Key("status." + state); words.Has(key) {
+		s.Word = f.Says(key)
+	}
+	return s
 }
 
 // Who is signed in.

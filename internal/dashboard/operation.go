@@ -149,7 +149,7 @@ func (v OperationView) Progress() []Count {
 
 // Summary is one sentence on where it stands; a live page announces it.
 func (v OperationView) Summary() string {
-	s := upperFirst(string(v.Kind)) + " of " + v.Tenant.Label + ": " + words(string(v.State)) + ", " +
+	s := upperFirst(string(v.Kind)) + " of " + v.Tenant.Label + ": " + spaced(string(v.State)) + ", " +
 		numberOf(v.Done) + " of " + plural(v.Steps, "step", "steps") + " done"
 	if v.Reason != "" {
 		s += "; " + v.Reason

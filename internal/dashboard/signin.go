@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // SignInView is the page for who isn't signed in.
@@ -73,22 +74,9 @@ func (p *Pages) Problem(w io.Writer, frame Frame, v ProblemView) error {
 }
 
 // Headline says what kind of failure it is, in words.
-func (v ProblemView) Headline() string {
-	switch v.Code {
-	case tenure.Invalid:
-		return "That can't be right"
-	case tenure.Unauthorized:
-		return "Please sign in"
-	case tenure.Forbidden:
-		return "You may not do that"
-	case tenure.NotFound:
-		return "There is nothing here"
-	case tenure.Conflict:
-		return "Something has changed meanwhile"
-	case tenure.Blocked:
-		return "A rule stands in the way"
-	case tenure.Unavailable:
-		return "A system doesn't answer"
+func (v ProblemView) Headline() words.Key {
+	if key := words.Key("problem." + string(v.Code)); words.Has(key) {
+		return key
 	}
-	return "A fault of ours"
+	return "problem.internal"
 }

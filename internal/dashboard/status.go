@@ -53,7 +53,7 @@ func StatusOf(v any) Status {
 }
 
 func tenantStatus(s tenure.TenantState) Status {
-	word := words(string(s))
+	word := spaced(string(s))
 	switch s {
 	case tenure.TenantActive:
 		return Status{ToneOK, "ok", word}
@@ -72,7 +72,7 @@ func tenantStatus(s tenure.TenantState) Status {
 }
 
 func operationStatus(s tenure.OperationState) Status {
-	word := words(string(s))
+	word := spaced(string(s))
 	switch s {
 	case tenure.OperationRunning:
 		return Status{ToneInfo, "run", word}
@@ -125,7 +125,7 @@ func verdictStatus(v tenure.Verdict) Status {
 }
 
 func resourceStatus(s tenure.ResourceState) Status {
-	word := words(string(s))
+	word := spaced(string(s))
 	switch s {
 	case tenure.ResourcePresent:
 		return Status{ToneOK, "ok", word}
@@ -188,4 +188,4 @@ func wordStatus(w string) Status {
 	return Status{ToneIdle, "dot", w}
 }
 
-func words(s string) string { return strings.ReplaceAll(s, "_", " ") }
+func spaced(s string) string { return strings.ReplaceAll(s, "_", " ") }

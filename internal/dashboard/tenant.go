@@ -171,9 +171,9 @@ func (v TenantView) Life() []LifeStep {
 	var out []LifeStep
 	place := "past"
 	for _, s := range way {
-		step := LifeStep{Word: words(string(s)), Place: place}
+		step := LifeStep{Word: spaced(string(s)), Place: place}
 		if s == at {
-			step.Place, step.Word, place = "now", words(string(v.State)), "ahead"
+			step.Place, step.Word, place = "now", spaced(string(v.State)), "ahead"
 		}
 		out = append(out, step)
 	}

@@ -322,7 +322,7 @@ func open(ctx context.Context, o Options, settings Settings, fresh bool) (*Insta
 		DB: db, Keys: keys, Catalog: connectors, Installation: tenure.InstallationID(id), Settings: systems, Secrets: from,
 		Folder: filepath.Join(o.Dir, "handover"), Now: now, Clock: ticks, Witness: w, WitnessName: witness.Name(set.Witness), SoughtFor: set.Sought,
 		Budget:    budget,
-		Approvals: set.Approvals, Groups: set.Groups, Calls: calls, URL: set.URL, Ahead: set.Notify.Ahead, Sends: set.sends(),
+		Approvals: set.Approvals, Groups: set.Groups, Calls: calls, URL: set.URL, Language: set.Notify.Language, Ahead: set.Notify.Ahead, Sends: set.sends(),
 		Owner: fmt.Sprintf("%s/%d/%d", host, os.Getpid(), time.Now().UnixNano()),
 	})
 	if err != nil {

@@ -15,6 +15,7 @@ import (
 	"github.com/tenurehq/tenure/internal/keystore"
 	"github.com/tenurehq/tenure/internal/planner"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // runMove changes the tenant's state. One that is there already is done: the
@@ -47,7 +48,7 @@ func (s *Service) runMove(ctx context.Context, t *engine.Task) engine.Result {
 		if err := tx.MoveTenant(row.ID, row.State, to, t.Now); err != nil {
 			return err
 		}
-		if err := tx.AddNotice(stageNotice(row, t, to)); err != nil {
+		if err := tx.AddNotice(s.stageNotice(row, t, to)); err != nil {
 			return err
 		}
 		if err := s.startLease(tx, t.Plan, rule, t.Now); err != nil {
@@ -257,24 +258,15 @@ func plural(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + many
 }
 
-// stageWords say of a tenant where it is.
-var stageWords = map[tenure.TenantState]string{
-	tenure.TenantValidating: "is being validated", tenure.TenantProvisioning: "is being made", tenure.TenantActive: "is active", tenure.TenantSuspended: "is suspended: nobody of it has access",
-	tenure.TenantTransition: "has given notice: its service goes on until the grace ends", tenure.TenantTerminating: "has ended: its access is being cut", tenure.TenantRetained: "has no access any more, and its data is kept until its dates",
-	tenure.TenantErasing: "is being erased", tenure.TenantAwaitingExpiry: "is erased but for copies that expire", tenure.TenantClosed: "is closed",
-}
-
 // stageNotice tells those who follow a tenant's life where it is now. That it has closed is told
 // without its name, so that it can be told once the tenant is forgotten.
-func stageNotice(row store.TenantRow, t *engine.Task, to tenure.TenantState) store.Notice {
-	n := store.Notice{
-		ID: string(t.Operation.ID) + "/" + t.Step.Key + "/stage", Kind: tenure.NoticeOf(to), Tenant: row.ID, Operation: t.Operation.ID, Recipient: tenure.Timeline, CreatedAt: t.Now,
-		Body: row.Name + " " + stageWords[to] + ".",
-	}
+func (s *Service) stageNotice(row store.TenantRow, t *engine.Task, to tenure.TenantState) store.Notice {
+	n := store.Notice{ID: string(t.Operation.ID) + "/" + t.Step.Key + "/stage", Kind: tenure.NoticeOf(to), Tenant: row.ID, Operation: t.Operation.ID, Recipient: tenure.Timeline, CreatedAt: t.Now}
+	name := row.Name
 	if to == tenure.TenantClosed {
-		n.Tenant, n.About, n.Body = "", row.ID, string(row.ID)+" "+stageWords[to]+"."
+		n.Tenant, n.About, name = "", row.ID, string(row.ID)
 	}
-	return n
+	return written(n, s.Language(), words.Of("told."+words.Key(to), name))
 }
 
 // runReclaim adds up what the deletions of this operation have stopped costing.

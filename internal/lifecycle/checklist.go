@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/engine"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 const (
@@ -354,10 +356,38 @@ func (s *Service) TickChecklist(ctx context.Context, now time.Time) error {
 	if err != nil {
 		return err
 	}
+	var doubts error // of rows that aren't as the log says: they are told to nobody, and looked at again in an hour
+	checked := make(map[tenure.OperationID]error)
 	for _, t := range due {
-		if err := unlessStuck(s.remindTask(ctx, t, now)); err != nil {
+		doubt, is := checked[t.Operation]
+		if !is {
+			doubt = s.doubtful(ctx, t)
+			checked[t.Operation] = doubt
+			doubts = errors.Join(doubts, doubt)
+		}
+		if doubt != nil {
+			err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
+				_, err := tx.RemindTask(t, now.Add(openTaskRetry), now)
+				return err
+			})
+		} else {
+			err = unlessStuck(s.remindTask(ctx, t, now))
+		}
+		if err != nil {
 			return err
 		}
+	}
+	return doubts
+}
+
+// doubtful says what of an open operation isn't as the log says.
+func (s *Service) doubtful(ctx context.Context, t tenure.Task) error {
+	op, err := s.o.DB.Operation(ctx, t.Operation)
+	if err != nil || op.State.Ended() { // nobody is told of its tasks any more
+		return nil
+	}
+	if err := s.o.DB.Vouched(ctx, t.Operation, t.Tenant, nil); err != nil {
+		return fmt.Errorf("the tasks of %s: %w", t.Operation, err)
 	}
 	return nil
 }
@@ -430,28 +460,33 @@ func (s *Service) remindTask(ctx context.Context, t tenure.Task, now time.Time) 
 		if mine, err := tx.RemindTask(t, next, now); err != nil || !mine || over {
 			return err
 		}
-		return tellTask(tx, op, p.Name, t, item, text, now)
+		row, err := tx.Tenant(string(op.Tenant))
+		if err != nil {
+			return err
+		}
+		return tellTask(tx, op, p.Name, s.LanguageOf(row), t, item, text, now)
 	})
 }
 
-func tellTask(tx *store.Tx, op store.OperationRow, name string, t tenure.Task, item, text string, now time.Time) error {
-	date := ""
+func tellTask(tx *store.Tx, op store.OperationRow, name string, lang words.Language, t tenure.Task, item, text string, now time.Time) error {
+	date, key := "", words.Key("task.open")
 	if !t.DueAt.IsZero() {
-		date = ", due on " + t.DueAt.UTC().Format("2006-01-02 15:04 MST")
+		date, key = ", due on "+t.DueAt.UTC().Format("2006-01-02 15:04 MST"), "task.due"
 	}
 	what := "There is a task"
 	to := []string{t.Owner}
 	if late := !t.DueAt.IsZero() && !now.Before(t.DueAt); late {
-		what, to = "A task is overdue", append(to, "platform")
+		what, key, to = "A task is overdue", "task.overdue", append(to, "platform")
 	}
 	for _, r := range slices.Compact(slices.DeleteFunc(to, func(r string) bool { return r == "" })) {
-		body := fmt.Sprintf("%s in the %s of %s%s: %s.", what, op.Kind, name, date, strings.TrimSuffix(text, "."))
-		if r == "contact" {
-			body += " Tell the people who run the service once it is done."
-		} else {
-			body += fmt.Sprintf(" Once it is done: tenure operation done %s --gate %s", op.ID, item)
+		text := strings.TrimSuffix(text, ".")
+		n := store.Notice{
+			ID: fmt.Sprintf("%s/%s/%d/%s", op.ID, t.ID, now.UnixMicro(), r), Kind: tenure.NoticeTask, Tenant: op.Tenant, Operation: op.ID, Recipient: r, CreatedAt: now,
+			Body: fmt.Sprintf("%s in the %s of %s%s: %s. Once it is done: tenure operation done %s --gate %s", what, op.Kind, name, date, text, op.ID, item),
 		}
-		n := store.Notice{ID: fmt.Sprintf("%s/%s/%d/%s", op.ID, t.ID, now.UnixMicro(), r), Kind: tenure.NoticeTask, Tenant: op.Tenant, Operation: op.ID, Recipient: r, Body: body, CreatedAt: now}
+		if r == "contact" {
+			n = written(n, lang, words.Of(key, words.Key("operation."+string(op.Kind)), name, words.Plain(text), words.Moment(t.DueAt)))
+		}
 		if err := tx.AddNotice(n); err != nil {
 			return err
 		}

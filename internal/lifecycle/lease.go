@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 const (
@@ -313,17 +315,13 @@ func (s *Service) askLease(ctx context.Context, l tenure.Lease, t store.TenantRo
 		l.EndsAt = least
 	}
 	l.AskedAt, l.AskedFor, l.Link, l.Answer, l.AnsweredAt = now, l.EndsAt, tenure.NewID[tenure.LinkID](now), "", time.Time{}
-	to := t.Contact
-	if to == "" {
-		to = "platform"
-	}
-	day := l.EndsAt.UTC().Format("2 January 2006 15:04 MST")
-	body := fmt.Sprintf("Your access to %s ends on %s. Do you want to keep it, extend it or end it? Without an answer it is suspended then.", t.Name, day)
-	if s.o.URL == "" {
-		to = "platform"
-		body += " There is no link to answer by, since tenure.yaml has no url; decide with: tenure tenant lease " + t.Name + " --until DATE, or --lift"
-	} else {
-		body += " Answer here, without an account: " + s.linkTo(LeasePath, s.leaseSecret(l))
+	n := store.Notice{ID: leaseKey(l, "ask"), Kind: tenure.NoticeLease, Tenant: l.Tenant, Recipient: t.Contact, CreatedAt: now}
+	switch {
+	case s.o.URL == "":
+		n.Recipient, n.Body = "platform", fmt.Sprintf("The access to %s ends on %s, and nobody of it can be asked: there is no link to answer by, since tenure.yaml has no url. Without a decision it is suspended then; decide with: tenure tenant lease %s --until DATE, or --lift", t.Name, words.English.Moment(l.EndsAt), t.Name)
+	default:
+		n.Recipient = cmp.Or(t.Contact, "platform")
+		n = written(n, s.LanguageFor(t, n.Recipient), words.Of("lease.ask", t.Name, words.Moment(l.EndsAt), s.linkTo(LeasePath, s.leaseSecret(l))))
 	}
 	e, err := s.entry(ctx, "lease.ask", "", l.Tenant, "", string(l.Tenant), map[string]string{"ends": l.EndsAt.Format(time.RFC3339)})
 	if err != nil {
@@ -333,7 +331,7 @@ func (s *Service) askLease(ctx context.Context, l tenure.Lease, t store.TenantRo
 		if err := tx.SaveLease(l, l.EndsAt); err != nil {
 			return err
 		}
-		if err := tx.AddNotice(store.Notice{ID: leaseKey(l, "ask"), Kind: tenure.NoticeLease, Tenant: l.Tenant, Recipient: to, CreatedAt: now, Body: body}); err != nil {
+		if err := tx.AddNotice(n); err != nil {
 			return err
 		}
 		return tx.Log(e)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 const (
@@ -213,14 +214,14 @@ func (s *Service) AnswerLeave(ctx context.Context, secret tenure.Secret, a Leave
 	case a == LeaveConfirm && requester && l.State == tenure.LeaveAsked:
 		return s.verifyLeave(ctx, l, t)
 	case a == LeaveWithdraw && requester && l.State == tenure.LeaveWaiting:
-		return s.endLeave(ctx, l, t, tenure.LeaveWithdrawn, tenure.LeaveRequester, "", "")
+		return s.endLeave(ctx, l, t, tenure.LeaveWithdrawn, tenure.LeaveRequester, "", words.Plain(""))
 	case a == LeaveConfirm && !requester && l.State == tenure.LeaveWaiting:
 		return s.confirmLeave(ctx, l, t, tenure.LeaveContact, "")
 	case a == LeaveRefuse && !requester && l.State == tenure.LeaveWaiting:
 		if reason = someLine(reason, 1000); reason == "" {
 			return tenure.Errorf(tenure.Invalid, "say in a few words why not: who asked is told")
 		}
-		return s.endLeave(ctx, l, t, tenure.LeaveRefused, tenure.LeaveContact, "", reason)
+		return s.endLeave(ctx, l, t, tenure.LeaveRefused, tenure.LeaveContact, "", words.Plain(reason))
 	case a != LeaveConfirm && a != LeaveRefuse && a != LeaveWithdraw:
 		return tenure.Errorf(tenure.Invalid, "there is no answer %q", string(a)).WithHint("confirm, refuse or withdraw")
 	}
@@ -251,14 +252,12 @@ func (s *Service) verifyLeave(ctx context.Context, l tenure.LeaveRequest, t stor
 func (s *Service) askContact(ctx context.Context, l tenure.LeaveRequest, t store.TenantRow, kind string) error {
 	now := s.Now()
 	l.State, l.Contact, l.LinkedAt, l.ExpiresAt = tenure.LeaveWaiting, leaveContact(t), now, now.Add(tenure.LeaveAnswerWithin)
-	until := l.ExpiresAt.UTC().Format("2 January 2006 15:04 MST")
-	to := l.Contact
-	body := fmt.Sprintf("%s asks that %s leave, and has confirmed that by mail. As the contact of %s you say yes or no here, without an account: %s Without your answer the request lapses on %s, and nothing happens.",
-		l.Requester, t.Name, t.Name, s.linkTo(LeavePath+"/", s.leaveSecret(l, tenure.LeaveContact)), until)
-	if to == "" {
+	n := leaveNotice(l, leaveAsking(now), l.Contact, "", now)
+	n = written(n, s.LanguageOf(t), words.Of("leave.ask", l.Requester, t.Name, s.linkTo(LeavePath+"/", s.leaveSecret(l, tenure.LeaveContact)), words.Moment(l.ExpiresAt)))
+	if l.Contact == "" {
 		l.LinkedAt = time.Time{}
-		to = "platform"
-		body = fmt.Sprintf("%s asks that %s leave, and has confirmed that by mail. %s has no contact who could say yes or no, so you do: tenure leave confirm %s, or tenure leave refuse %s --reason WHY. Without an answer it lapses on %s.", l.Requester, t.Name, t.Name, l.ID, l.ID, until)
+		body := fmt.Sprintf("%s asks that %s leave, and has confirmed that by mail. %s has no contact who could say yes or no, so you do: tenure leave confirm %s, or tenure leave refuse %s --reason WHY. Without an answer it lapses on %s.", l.Requester, t.Name, t.Name, l.ID, l.ID, words.English.Moment(l.ExpiresAt))
+		n = leaveNotice(l, leaveAsking(now), "platform", body, now)
 	}
 	e, err := s.entry(ctx, kind, "", l.Tenant, "", string(l.ID), map[string]string{"expires": l.ExpiresAt.Format(time.RFC3339)})
 	if err != nil {
@@ -268,7 +267,7 @@ func (s *Service) askContact(ctx context.Context, l tenure.LeaveRequest, t store
 		if err := tx.SaveLeaveRequest(l, leaveLook(l, now)); err != nil { // the version makes it once
 			return err
 		}
-		if err := tx.AddNotice(leaveNotice(l, leaveAsking(now), to, body, now)); err != nil {
+		if err := tx.AddNotice(n); err != nil {
 			return err
 		}
 		return tx.Log(e)
@@ -295,8 +294,7 @@ func (s *Service) confirmLeave(ctx context.Context, l tenure.LeaveRequest, t sto
 			return err
 		}
 		if as != tenure.LeaveRequester {
-			body := fmt.Sprintf("Your request that %s leave is confirmed. The people who run the service approve it next; nothing is erased before.", t.Name)
-			if err := tx.AddNotice(leaveNotice(l, "confirmed", l.Requester, body, now)); err != nil {
+			if err := tx.AddNotice(written(leaveNotice(l, "confirmed", l.Requester, "", now), s.LanguageOf(t), words.Of("leave.confirmed", t.Name))); err != nil {
 				return err
 			}
 		}
@@ -309,25 +307,25 @@ var leaveKinds = map[tenure.LeaveState]string{tenure.LeaveRefused: "leave.refuse
 
 // endLeave ends a request without an event, and tells whom it concerns. Who never confirmed that they
 // asked is told only what staff decided. More is what else is told.
-func (s *Service) endLeave(ctx context.Context, l tenure.LeaveRequest, t store.TenantRow, state tenure.LeaveState, as tenure.LeaveParty, by, why string, more ...store.Notice) error {
+func (s *Service) endLeave(ctx context.Context, l tenure.LeaveRequest, t store.TenantRow, state tenure.LeaveState, as tenure.LeaveParty, by string, why words.Phrase, more ...store.Notice) error {
 	now := s.Now()
 	was := l
-	l.State, l.DecidedAt, l.DecidedAs, l.DecidedBy, l.Why = state, now, as, by, why
-	told := map[string]string{}
+	l.State, l.DecidedAt, l.DecidedAs, l.DecidedBy, l.Why = state, now, as, by, why.In(words.English)
+	told := map[string]words.Phrase{}
 	switch {
 	case state == tenure.LeaveWithdrawn:
-		told[l.Contact] = fmt.Sprintf("%s has withdrawn the request that %s leave. Nothing happens, and the link that you were sent isn't good any more.", l.Requester, t.Name)
+		told[l.Contact] = words.Of("leave.withdrawn", l.Requester, t.Name)
 		if l.Contact == "" {
-			told["platform"] = fmt.Sprintf("%s has withdrawn the request that %s leave.", l.Requester, t.Name)
+			told["platform"] = words.Plain(fmt.Sprintf("%s has withdrawn the request that %s leave.", l.Requester, t.Name))
 		}
 	case state == tenure.LeaveRefused && as == tenure.LeaveContact:
-		told[l.Requester] = fmt.Sprintf("The contact of %s has said no to your request that it leave: %s. Nothing happens.", t.Name, why)
+		told[l.Requester] = words.Of("leave.refused", t.Name, why)
 	case state == tenure.LeaveRefused:
-		told[l.Requester] = fmt.Sprintf("The people who run the service have said no to your request that %s leave: %s. Nothing happens.", t.Name, why)
-		told[l.Contact] = fmt.Sprintf("The people who run the service have ended the request of %s that %s leave: %s. You needn't answer any more.", l.Requester, t.Name, why)
+		told[l.Requester] = words.Of("leave.refused_by_staff", t.Name, why)
+		told[l.Contact] = words.Of("leave.ended_by_staff", l.Requester, t.Name, why)
 	case was.State == tenure.LeaveWaiting:
-		told[l.Requester] = fmt.Sprintf("Your request that %s leave has lapsed: %s. It led to nothing.", t.Name, why)
-		told[l.Contact] = fmt.Sprintf("The request of %s that %s leave has lapsed: %s. It led to nothing.", l.Requester, t.Name, why)
+		told[l.Requester] = words.Of("leave.lapsed", t.Name, why)
+		told[l.Contact] = words.Of("leave.lapsed_for_contact", l.Requester, t.Name, why)
 		if l.Contact == "" {
 			told["platform"] = told[l.Contact]
 		}
@@ -341,8 +339,12 @@ func (s *Service) endLeave(ctx context.Context, l tenure.LeaveRequest, t store.T
 		if err := tx.SaveLeaveRequest(l, time.Time{}); err != nil {
 			return err
 		}
-		for to, body := range told {
-			more = append(more, leaveNotice(l, string(state)+"/"+s.KeyedDigest("leave address", to), to, body, now))
+		for to, says := range told {
+			n := leaveNotice(l, string(state)+"/"+s.KeyedDigest("leave address", to), to, says.In(words.English), now)
+			if to != "platform" {
+				n = written(n, s.LanguageOf(t), says)
+			}
+			more = append(more, n)
 		}
 		for _, n := range more {
 			if err := tx.AddNotice(n); err != nil {
@@ -408,5 +410,5 @@ func (s *Service) RefuseLeave(ctx context.Context, id tenure.LeaveID, reason, by
 	if !l.State.Open() {
 		return tenure.Errorf(tenure.Conflict, "request %s is %s: only one that is open is refused", id, l.State)
 	}
-	return s.endLeave(ctx, l, t, tenure.LeaveRefused, tenure.LeaveStaff, by, reason)
+	return s.endLeave(ctx, l, t, tenure.LeaveRefused, tenure.LeaveStaff, by, words.Plain(reason))
 }

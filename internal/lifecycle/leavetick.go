@@ -9,6 +9,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 const (
@@ -110,8 +111,8 @@ func (s *Service) takeLeave(ctx context.Context, a store.LeaveAsk, now time.Time
 // other, since it is seen by who may see that tenant.
 func (s *Service) leaveWhich(own []store.TenantRow, address string, now time.Time) (out []store.Notice) {
 	for _, t := range own {
-		out = append(out, store.Notice{ID: s.leaveDaily("many", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now,
-			Body: fmt.Sprintf("Somebody asked, with this address, that a service leave, and more than one is called so; %s is one of them, and each is told in a mail of its own. If that was you and you mean %s, ask again and give %s as its name: %s If it wasn't, do nothing.", t.Name, t.Name, t.ID, strings.TrimSuffix(s.o.URL, "/")+LeavePath)})
+		n := store.Notice{ID: s.leaveDaily("many", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now}
+		out = append(out, written(n, s.LanguageOf(t), words.Of("leave.which", t.Name, t.ID, strings.TrimSuffix(s.o.URL, "/")+LeavePath)))
 	}
 	return out
 }
@@ -140,11 +141,11 @@ func (s *Service) openLeave(ctx context.Context, a store.LeaveAsk, t store.Tenan
 		return err
 	}
 	if gone {
-		return s.endAsk(ctx, a, now, store.Notice{ID: s.leaveDaily("gone", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now,
-			Body: fmt.Sprintf("Somebody asked, with this address, that %s leave. It is leaving already, so there is nothing for you to do.", t.Name)})
+		n := store.Notice{ID: s.leaveDaily("gone", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now}
+		return s.endAsk(ctx, a, now, written(n, s.LanguageOf(t), words.Of("leave.gone", t.Name)))
 	}
 	l := tenure.LeaveRequest{ID: a.ID, Tenant: t.ID, Requester: address, Reason: someLine(a.Reason, 1000), AskedAt: now, ExpiresAt: now.Add(tenure.LeaveConfirmWithin), State: tenure.LeaveAsked}
-	body := fmt.Sprintf("Somebody asked, with this address, that %s leave. If that was you, confirm it here within 48 hours, without an account: %s If it wasn't, do nothing: without your confirmation nothing happens.", t.Name, s.linkTo(LeavePath+"/", s.leaveSecret(l, tenure.LeaveRequester)))
+	n := written(leaveNotice(l, "link", address, "", now), s.LanguageOf(t), words.Of("leave.link", t.Name, s.linkTo(LeavePath+"/", s.leaveSecret(l, tenure.LeaveRequester))))
 	e, err := s.entry(ctx, "leave.request", "", t.ID, "", string(l.ID), map[string]string{"expires": l.ExpiresAt.Format(time.RFC3339)})
 	if err != nil {
 		return err
@@ -162,7 +163,7 @@ func (s *Service) openLeave(ctx context.Context, a store.LeaveAsk, t store.Tenan
 		if err := tx.SaveLeaveRequest(l, l.ExpiresAt); err != nil {
 			return err
 		}
-		if err := tx.AddNotice(leaveNotice(l, "link", address, body, now)); err != nil {
+		if err := tx.AddNotice(n); err != nil {
 			return err
 		}
 		return tx.Log(e)
@@ -178,7 +179,7 @@ func (s *Service) advanceLeave(ctx context.Context, l tenure.LeaveRequest, t sto
 		if now.Before(l.ExpiresAt) {
 			return s.lookAtLeave(ctx, l, l.ExpiresAt)
 		}
-		return s.endLeave(ctx, l, t, tenure.LeaveLapsed, "", "", "who asked didn't confirm it within 48 hours")
+		return s.endLeave(ctx, l, t, tenure.LeaveLapsed, "", "", words.Of("leave.why.unconfirmed"))
 	case tenure.LeaveWaiting:
 	default:
 		return s.lookAtLeave(ctx, l, time.Time{})
@@ -189,7 +190,7 @@ func (s *Service) advanceLeave(ctx context.Context, l tenure.LeaveRequest, t sto
 	case err != nil:
 		return err
 	case gone:
-		return s.endLeave(ctx, l, t, tenure.LeaveLapsed, "", "", t.Name+" leaves already")
+		return s.endLeave(ctx, l, t, tenure.LeaveLapsed, "", "", words.Of("leave.why.leaves", t.Name))
 	case !now.Before(l.ExpiresAt):
 		return s.lapseLeave(ctx, l, t, now)
 	case contact == l.Contact:
@@ -203,10 +204,10 @@ func (s *Service) advanceLeave(ctx context.Context, l tenure.LeaveRequest, t sto
 // lapseLeave ends a request that nobody answered. A contact to whom no mail arrived wasn't asked, and
 // so staff is told.
 func (s *Service) lapseLeave(ctx context.Context, l tenure.LeaveRequest, t store.TenantRow, now time.Time) error {
-	why := "nobody answered within 14 days"
+	why := words.Of("leave.why.silent")
 	var more []store.Notice
 	if l.Contact != "" {
-		why = "the contact of " + t.Name + " didn't answer within 14 days"
+		why = words.Of("leave.why.contact", t.Name)
 		sent, err := s.o.DB.NoticeSentAt(ctx, leaveNotice(l, leaveAsking(l.LinkedAt), "", "", now).ID)
 		if err != nil {
 			return err

@@ -154,7 +154,7 @@ func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) 
 	if err != nil {
 		return nil, err
 	}
-	out := &planner.Input{Kind: in.Kind, At: now, Reason: in.Reason, Tenant: t.Tenant, Ref: t.Blueprint, Anchors: t.Anchors, Recipient: in.Recipient, AtOnce: in.AtOnce, EraseOnly: in.EraseOnly, Reissue: in.Reissue, Rules: s.o.Approvals}
+	out := &planner.Input{Kind: in.Kind, At: now, Reason: in.Reason, Tenant: t.Tenant, Ref: t.Blueprint, Anchors: t.Anchors, Recipient: in.Recipient, AtOnce: in.AtOnce, EraseOnly: in.EraseOnly, Reissue: in.Reissue, Rules: s.o.Approvals, Language: s.LanguageOf(t).Tag(), House: s.Language().Tag()}
 	out.Tenant.Labels = t.Labels
 	c, err := s.plannable(ctx, t.Blueprint.Digest)
 	if err != nil {
@@ -345,7 +345,7 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err != nil {
 		return nil, err
 	}
-	out := &planner.Input{Kind: tenure.Onboard, At: now, Reason: in.Reason, Tenant: t, Blueprint: &c.Blueprint, Ref: c.Ref(), Desired: d, Rules: s.o.Approvals, Adopt: in.Adopt}
+	out := &planner.Input{Kind: tenure.Onboard, At: now, Reason: in.Reason, Tenant: t, Blueprint: &c.Blueprint, Ref: c.Ref(), Desired: d, Rules: s.o.Approvals, Adopt: in.Adopt, Language: s.LanguageOf(store.TenantRow{Tenant: t}).Tag(), House: s.Language().Tag()}
 	if err := s.openSystems(ctx, out); err != nil || !in.Adopt {
 		return out, err
 	}

@@ -49,6 +49,7 @@ type Options struct {
 	Sends     bool                  // notices are sent somewhere: who has left is forgotten after its last one
 	Ahead     []tenure.Period       // how long before a date notices go out; nil is [Ahead], an empty list never
 	URL       string                // what people reach this installation at, for links in notices; "" without one
+	Language  string                // of what people outside read who have none of their own; a tag by BCP 47
 }
 
 // Budget bounds how much may be destroyed in an hour: destructive operations by

@@ -13,6 +13,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/evidence"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 const (
@@ -385,13 +386,12 @@ func vendorKey(v tenure.Vendor, what string) string {
 }
 
 // vendorSays is what a company is told.
-func (s *Service) vendorSays(q VendorQuestion) string {
+func (s *Service) vendorSays(q VendorQuestion) words.Phrase {
 	who := q.Known
 	if q.Client != "" {
 		who = q.Client + " (" + q.Known + ")"
 	}
-	return fmt.Sprintf("The service for our customer %s has ended. You hold data of it on our behalf: %s. Erase all of it, copies and backups too, and tell us so by %s. If you have to keep some, tell us until when and why. Answer here, without an account: %s",
-		who, q.Spec.Holds, q.Due.UTC().Format("2 January 2006"), s.linkTo(VendorPath, s.vendorSecret(q.Vendor)))
+	return words.Of("vendor.ask", who, words.Plain(q.Spec.Holds), words.Day(q.Due), s.linkTo(VendorPath, s.vendorSecret(q.Vendor)))
 }
 
 // askVendor puts the question, by a new link. What the company said before is over.
@@ -407,7 +407,7 @@ func (s *Service) askVendor(ctx context.Context, q VendorQuestion, now time.Time
 		if err := tx.SaveVendor(v, now.Add(10*time.Minute)); err != nil {
 			return err
 		}
-		if err := tx.AddNotice(s.vendorNotice(q, "ask", now)); err != nil {
+		if err := tx.AddNotice(s.vendorNotice(q, "ask", s.vendorSays(q), now)); err != nil {
 			return err
 		}
 		if err := tx.ResolveFinding(unanswered(q), now); err != nil {
@@ -420,8 +420,14 @@ func (s *Service) askVendor(ctx context.Context, q VendorQuestion, now time.Time
 	})
 }
 
-func (s *Service) vendorNotice(q VendorQuestion, what string, now time.Time) store.Notice {
-	return store.Notice{ID: vendorKey(q.Vendor, what), Kind: tenure.NoticeVendor, Tenant: q.Tenant, Operation: q.Operation, Recipient: q.Address(), CreatedAt: now, Body: s.vendorSays(q)}
+// LanguageOfVendor is the language in which a company is written to.
+func (s *Service) LanguageOfVendor(q VendorQuestion) words.Language {
+	return words.In(q.Spec.Language, s.o.Language)
+}
+
+func (s *Service) vendorNotice(q VendorQuestion, what string, says words.Phrase, now time.Time) store.Notice {
+	n := store.Notice{ID: vendorKey(q.Vendor, what), Kind: tenure.NoticeVendor, Tenant: q.Tenant, Operation: q.Operation, Recipient: q.Address(), CreatedAt: now}
+	return written(n, s.LanguageOfVendor(q), says)
 }
 
 // remindVendor asks once more by the same link. That the company is silent is a finding until it answers.
@@ -432,8 +438,7 @@ func (s *Service) remindVendor(ctx context.Context, q VendorQuestion, now time.T
 	if err != nil {
 		return err
 	}
-	n := s.vendorNotice(q, "reminder:"+now.UTC().Format(time.DateOnly), now)
-	n.Body = fmt.Sprintf("We asked you on %s and have no answer. %s", v.AskedAt.Format("2 January 2006"), n.Body)
+	n := s.vendorNotice(q, "reminder:"+now.UTC().Format(time.DateOnly), words.Of("vendor.reminder", words.Day(v.AskedAt), s.vendorSays(q)), now)
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if err := tx.SaveVendor(v, now.Add(vendorWeek)); err != nil {
 			return err

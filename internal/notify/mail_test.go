@@ -7,6 +7,9 @@ import (
 	"mime/multipart"
 	"mime/quotedprintable"
 	"net/mail"
+	"os"
+	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -15,6 +18,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/smtptest"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // letters is a target of mail over a server.
@@ -206,14 +210,72 @@ func TestLetters(t *testing.T) {
 	if l, _ := letter([]told{d}, "en", contact); strings.ContainsAny(l.Subject, "\r\n") {
 		t.Errorf("subject %q", l.Subject)
 	}
-	if got := Languages(); !slices.Equal(got, tenure.NoticeLanguages()) {
+	if got := words.Languages(); !slices.Equal(got, tenure.NoticeLanguages()) {
 		t.Errorf("mail is in %v, and settings take %v", got, tenure.NoticeLanguages())
 	}
-	en, de := languages["en"], languages["de"]
 	for _, kind := range tenure.NoticeKinds() {
 		quiet := kind == tenure.NoticeOf(tenure.TenantRequested) || kind == tenure.NoticeOf(tenure.TenantValidating) || kind == tenure.NoticeOf(tenure.TenantProvisioning)
-		if (en.about[string(kind)] == "" || de.about[string(kind)] == "") && !quiet {
+		if !words.Has(words.Key("about."+string(kind))) && !quiet {
 			t.Errorf("there are no words about %s", kind)
 		}
+	}
+}
+
+// TestPreviewInEachLanguage: of each kind and reader, a mail in German holds none of Tenure's English
+// sentences, nor the other way round; a language that there isn't reads English. Each text that the
+// program writes to people outside is shown by one of them.
+func TestPreviewInEachLanguage(t *testing.T) {
+	t.Parallel()
+	shown := map[words.Language]string{}
+	for _, kind := range tenure.NoticeKinds() {
+		for _, to := range []string{contact, requester, vendor, tenure.Timeline, "ada@example.com", "platform", "person:rita", "role:approver"} {
+			for _, lang := range []words.Language{words.English, words.German} {
+				l, err := Preview(kind, lang.Tag(), to)
+				if err != nil || !strings.Contains(l.HTML, `lang="`+lang.Tag()+`"`) {
+					t.Fatalf("%s to %s in %s: %+v %v", kind, to, lang, l, err)
+				}
+				shown[lang] += l.Text
+				other := words.English
+				if lang == words.English {
+					other = words.German
+				}
+				for _, k := range words.Keys() {
+					for _, part := range other.Parts(k) {
+						if p := strings.Trim(part.Text, " .:,;"); len(p) > 12 && strings.Contains(p, " ") && strings.Contains(l.Subject+"\n"+l.Text, p) {
+							t.Errorf("%s to %s in %s says %q", kind, to, lang, p)
+						}
+					}
+				}
+			}
+			en, _ := Preview(kind, "en", to)
+			if fr, _ := Preview(kind, "fr", to); fr != en {
+				t.Errorf("%s to %s in French isn't as in English", kind, to)
+			}
+		}
+	}
+	sources, err := filepath.Glob("../lifecycle/*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for _, path := range sources {
+		src, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, m := range regexp.MustCompile(`words\.Of\("([a-z_.]*[a-z])"|words\.Key\("(task\.[a-z]+)"\)|key = "(task\.[a-z]+)"`).FindAllStringSubmatch(string(src), -1) {
+			n++
+			key := words.Key(m[1] + m[2] + m[3])
+			for lang, all := range shown {
+				for _, part := range lang.Parts(key) {
+					if !strings.Contains(all, strings.TrimSpace(part.Text)) && key != "leave.why.unconfirmed" { // nobody is told who never confirmed
+						t.Errorf("no preview in %s shows %s", lang, key)
+					}
+				}
+			}
+		}
+	}
+	if n < 12 {
+		t.Errorf("only %d texts are looked for", n)
 	}
 }

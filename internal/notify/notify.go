@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // Options say where notices go. DB is needed.
@@ -54,7 +55,7 @@ func New(o Options) (*Notifier, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	n := &Notifier{o: o, turn: stretch}
-	if o.Language != "" && !slices.Contains(Languages(), o.Language) {
+	if o.Language != "" && !slices.Contains(words.Languages(), o.Language) {
 		return nil, tenure.Errorf(tenure.Invalid, "notify.language: mail isn't written in %q", o.Language).WithHint("de or en")
 	}
 	for _, set := range o.Targets {

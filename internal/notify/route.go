@@ -186,14 +186,10 @@ func (n *Notifier) readers(tx *store.Tx, m *mailer, notice store.Notice, now tim
 			add(p.Email, set.Language, reader{person: p.ID, name: p.Name, settings: set.NoticeSettings})
 		}
 	}
-	switch {
+	switch tag := cmp.Or(notice.Language, tenant.Labels["language"]); { // the mail is in the language of its text, where that is known
 	case notice.Recipient == contact:
-		add(tenant.Contact, tenant.Labels["language"], reader{})
+		add(tenant.Contact, tag, reader{})
 	case strings.Contains(notice.Recipient, "@"):
-		tag := tenant.Labels["language"]
-		if notice.Kind == tenure.NoticeVendor { // it is a company's, and no one of the tenant's
-			tag = ""
-		}
 		add(notice.Recipient, tag, reader{})
 	}
 	return out, nil

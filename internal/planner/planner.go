@@ -51,6 +51,8 @@ type Input struct {
 	Held        map[tenure.ResourceID][]Held         // change, upgrade: what stands in what the tenant has and shall not have; none of what can't be counted
 	Uncovered   map[tenure.ResourceID][]Held         // the same: what stands in what stays and isn't covered any more
 	Shared      []connector.SharedChange             // what making the resources changes for others than the tenant
+	Language    string                               // of the tenant's people, by its tag
+	House       string                               // of everybody else
 }
 
 // Held is how much stands at a place of a resource.
@@ -295,7 +297,11 @@ func byID(rs []tenure.PlannedResource) map[tenure.ResourceID]*tenure.PlannedReso
 func (c *compiler) notices(on string, stage tenure.Stage, needs ...string) (keys []string) {
 	for i, n := range c.noticeSpecs() {
 		if n.On == on {
-			keys = append(keys, c.add(tenure.Step{Key: fmt.Sprintf("notify/%s/%d", on, i+1), Stage: stage, Action: tenure.ActNotify, To: n.To, Note: n.Text, Optional: true, Needs: some(needs), Summary: "notice to " + n.To}))
+			lang := c.in.House
+			if n.To == "contact" || strings.Contains(n.To, "@") {
+				lang = c.in.Language
+			}
+			keys = append(keys, c.add(tenure.Step{Key: fmt.Sprintf("notify/%s/%d", on, i+1), Stage: stage, Action: tenure.ActNotify, To: n.To, Note: n.Text.In(lang), Optional: true, Needs: some(needs), Summary: "notice to " + n.To}))
 		}
 	}
 	return keys

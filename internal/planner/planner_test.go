@@ -52,7 +52,7 @@ func draw(t *rapid.T, systems map[string]*connector.System) planner.Input {
 	b := &tenure.Blueprint{
 		Name: "small", Version: "1", Approvals: map[tenure.OperationKind]int{kind: rapid.IntRange(0, 2).Draw(t, "approvals")},
 		Offboarding:  tenure.OffboardingSpec{Grace: period(t, "P14D"), Retrieval: period(t, "P30D"), Quarantine: period(t, "P7D"), Tasks: []tenure.TaskSpec{{Task: "hand over the keys"}}},
-		Notices:      []tenure.NoticeSpec{{On: "closed", To: "platform", Text: "gone"}},
+		Notices:      []tenure.NoticeSpec{{On: "closed", To: "platform", Text: tenure.PlainText("gone")}},
 		Environments: []tenure.Environment{{Name: "prod", Kind: "production"}, {Name: "test", Kind: "test"}},
 		Pseudonyms:   map[string]tenure.Pseudonym{"people": {Retention: []tenure.RetentionRule{{Name: "key", Kind: tenure.KeepUntil, Period: period(t, "P90D"), From: tenure.FromTermination}}}},
 	}
@@ -284,7 +284,7 @@ func TestNoticesOfStages(t *testing.T) {
 		b := *in.Blueprint
 		b.Notices = nil
 		for on := range moves {
-			b.Notices = append(b.Notices, tenure.NoticeSpec{On: on, To: on, Text: "x"})
+			b.Notices = append(b.Notices, tenure.NoticeSpec{On: on, To: on, Text: tenure.PlainText("x")})
 		}
 		in.Blueprint = &b
 		if in.Desired != nil {

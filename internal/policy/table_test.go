@@ -6,7 +6,7 @@ package policy
 // floors stand one on the other, the ground first. An import goes down; one that
 // stays on its floor needs a row in sideways.
 var floors = []floor{
-	{"ground", []string{".", "audit", "examples", "examples/*"}},
+	{"ground", []string{".", "audit", "examples", "examples/*", "internal/words"}},
 	{"parts", []string{
 		"client", "connector", "connector/*", "connector/http/descriptions", "evidence", "internal/blueprint", "internal/chromiumtest", "internal/claim", "internal/clock", "internal/dashboard", "internal/demoidp", "internal/event", "internal/expression", "internal/guard",
 		"internal/identity", "internal/keystore", "internal/lookalike", "internal/mariadbtest", "internal/nametest", "internal/noderedtest", "internal/npmtest", "internal/oidctest", "internal/pocketbasetest", "internal/postgrestest", "internal/recogniser", "internal/register", "internal/s3test", "internal/scaffold", "internal/schematest", "internal/scimtest", "internal/secret", "internal/servertest", "internal/slapdtest", "internal/smtptest", "internal/source", "internal/standin", "internal/store", "internal/tofutest", "internal/toxitest", "internal/witness",
@@ -144,12 +144,13 @@ var sights = []sight{
 	{who: "cmd/tenure-connector-tofu", sees: nil, modules: []string{"github.com/hashicorp/terraform-exec", "github.com/hashicorp/terraform-json", "github.com/jackc/pgx/v5"}, why: "it is a program as anybody's, and knows the protocol alone"},
 	{who: "internal/planner", sees: []string{".", "connector", "internal/blueprint"}, modules: []string{}, why: "planning is pure: same input, same bytes"},
 	{who: "client", sees: []string{"."}, modules: []string{}, why: "whoever writes a program against the API links nothing of the server"},
-	{who: "internal/dashboard", sees: []string{"."}, modules: []string{}, why: "it draws view models; it asks no store"},
+	{who: "internal/dashboard", sees: []string{".", "internal/words"}, modules: []string{}, why: "it draws view models; it asks no store"},
+	{who: "internal/words", sees: nil, modules: []string{"golang.org/x/text"}, why: "texts know nobody who says them"},
 	{who: "internal/demoidp", sees: nil, modules: []string{}, why: "it proves nothing and knows nothing of Tenure"},
 	{who: "internal/event", sees: []string{"."}, modules: []string{}, why: "it judges requests that it is handed: no store, no network, no clock"},
 	{who: "internal/guard", sees: []string{"."}, modules: []string{"github.com/cedar-policy/cedar-go"}, why: "policies judge what the domain's words say, and ask nobody"},
 	{who: "internal/identity", sees: []string{"."}, modules: []string{"github.com/coreos/go-oidc/v3", "golang.org/x/oauth2"}, why: "who somebody is; sessions are governance's"},
-	{who: "internal/site", sees: []string{".", "audit", "client", "evidence", "internal/dashboard", "internal/governance", "internal/installation", "internal/lifecycle", "internal/server", "internal/store"}, modules: []string{"golang.org/x/mod"}, why: "a page shows what the API tells its caller"},
+	{who: "internal/site", sees: []string{".", "audit", "client", "evidence", "internal/dashboard", "internal/governance", "internal/installation", "internal/lifecycle", "internal/server", "internal/store", "internal/words"}, modules: []string{"golang.org/x/mod"}, why: "a page shows what the API tells its caller"},
 	{who: "internal/witness", sees: []string{".", "audit"}, why: "it sees checkpoints, never the store that it watches"},
 	{who: "internal/clock", sees: []string{"."}, modules: []string{}, why: "the time is held against clocks and one file, and nothing of the store"},
 	{who: "internal/lookalike", sees: []string{"."}, why: "it compares names and knows nobody"},
@@ -187,7 +188,7 @@ var modules = []module{
 	{"go.opentelemetry.io/otel", []string{"internal/telemetry"}, []string{"*"}, "spans are made in one place"},
 	{"golang.org/x/net", []string{"."}, []string{"*"}, "an address is one person's in every spelling of its domain (net/idna)"},
 	{"golang.org/x/oauth2", []string{"internal/identity"}, nil, "as go-oidc"},
-	{"golang.org/x/text", []string{".", "connector/ldap", "connector/relational", "internal/lookalike", "internal/notify", "internal/trigger"}, []string{"*"}, "names and keys that are written alike are found, a mail's language is matched, and a tenant's name is made of a company's"},
+	{"golang.org/x/text", []string{".", "connector/ldap", "connector/relational", "internal/lookalike", "internal/trigger", "internal/words"}, []string{"*"}, "names and keys that are written alike are found, a reader's language is matched, and a tenant's name is made of a company's"},
 	{"golang.org/x/time", []string{"bench", "connector/rest", "internal/server", "internal/trigger"}, []string{"*"}, "a principal's requests are limited, and those to a system"},
 	{"github.com/google/go-cmp", []string{"connector/connectortest", "internal/schematest"}, []string{"*"}, "it compares in tests"},
 	{"github.com/go-json-experiment/json", []string{"internal/store"}, nil, "plans are decoded in half the time of encoding/json"},

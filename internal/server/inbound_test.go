@@ -442,12 +442,12 @@ func TestEventsBeyondTheirBudget(t *testing.T) {
 	}
 }
 
-// A rule tells people of what counts, once, and of nothing that doesn't.
+// A rule tells people of what counts, once and in their language, and of nothing that doesn't.
 func TestEventsTellPeople(t *testing.T) {
 	t.Parallel()
 	f := newFeedOf(t, client.SubmitBlueprint.Example, strings.Replace(strings.Replace(eventRules, "    paymentFailed: {payments: 2, within: P21D, offboardAfter: P14D}\n", `    paymentFailed: {payments: 2, within: P21D, offboardAfter: P14D}
     notify: [{to: platform, text: "a payment of ${data.data.object.customer} failed"}]
-`, 1), "externalIds:", "contractEnd: \"2026-06-01\", externalIds:", 1)+`  - {name: renewal, ends: {before: P30D}, notify: [{to: contact, text: your contract ends}]}
+`, 1), "externalIds:", "contractEnd: \"2026-06-01\", labels: {language: de}, externalIds:", 1)+`  - {name: renewal, ends: {before: P30D}, notify: [{to: contact, text: {en: your contract ends, de: der Vertrag endet}}]}
 `)
 	f.won("w1", 1, f.now())
 	f.work()
@@ -471,7 +471,7 @@ func TestEventsTellPeople(t *testing.T) {
 			told = append(told, n.Recipient+": "+n.Body)
 		}
 	}
-	if want := []string{"platform: a payment of cus_1 failed", "contact: your contract ends"}; len(told) < 2 || told[0] != want[0] || told[1] != want[1] || len(told) > 3 {
+	if want := []string{"platform: a payment of cus_1 failed", "contact: der Vertrag endet"}; len(told) < 2 || told[0] != want[0] || told[1] != want[1] || len(told) > 3 {
 		t.Errorf("told: %q", told)
 	}
 }

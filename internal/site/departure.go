@@ -13,6 +13,7 @@ import (
 	"github.com/tenurehq/tenure/internal/lifecycle"
 	"github.com/tenurehq/tenure/internal/server"
 	"github.com/tenurehq/tenure/internal/store"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // departurePages open with a signed link alone: no account, and nothing but the
@@ -42,6 +43,10 @@ func (s *Site) leaver(pattern string, f func(http.ResponseWriter, *http.Request,
 }
 
 func (s *Site) departure(w http.ResponseWriter, r *http.Request, t *lifecycle.TenantView, l store.DepartureLink) error {
+	lang := s.o.Service.LanguageOf(t.TenantRow)
+	if l.Audience == store.Stakeholder { // who isn't one of the tenant's people
+		lang = s.o.Service.Language()
+	}
 	at := server.LeaverPath + url.PathEscape(r.PathValue("link"))
 	view := dashboard.DepartureView{
 		Organization: t.Organization, Tenant: t.Name, Platform: s.o.Name, Expires: l.ExpiresAt,
@@ -50,10 +55,13 @@ func (s *Site) departure(w http.ResponseWriter, r *http.Request, t *lifecycle.Te
 	if view.Tenant == "" {
 		view.Tenant = string(t.ID)
 	}
-	if view.Headline, view.Says = headline(t); view.Stakeholder {
-		view.Headline, view.Says = "The departure of "+view.Tenant, ""
+	for i, step := range view.Progress {
+		view.Progress[i].Word = lang.Say(words.Key("way." + strings.ReplaceAll(step.Word, " ", "_")))
 	}
-	if err := s.departureDates(r, t, &view); err != nil {
+	if view.Headline, view.Says = headline(lang, t); view.Stakeholder {
+		view.Headline, view.Says = lang.Say("depart.of", view.Tenant), ""
+	}
+	if err := s.departureDates(r, t, lang, &view); err != nil {
 		return err
 	}
 	if err := s.departureTasks(r, t, &view); err != nil {
@@ -64,12 +72,12 @@ func (s *Site) departure(w http.ResponseWriter, r *http.Request, t *lifecycle.Te
 		return err
 	}
 	for _, f := range files {
-		view.Downloads = append(view.Downloads, dashboard.Document{Name: dashboard.Ref{Label: f.Name, Href: at + "/files/" + url.PathEscape(f.Name)}, Kind: "your data", At: f.At, Bytes: f.Bytes})
+		view.Downloads = append(view.Downloads, dashboard.Document{Name: dashboard.Ref{Label: f.Name, Href: at + "/files/" + url.PathEscape(f.Name)}, Kind: lang.Say("depart.your_data"), At: f.At, Bytes: f.Bytes})
 	}
 	if len(files) > 0 {
-		view.DownloadSays = "Files that end in .age are encrypted to the key that you gave us; open them with: age --decrypt -i KEYFILE FILE"
+		view.DownloadSays = lang.Say("depart.age")
 	}
-	if err := s.departureRemains(r, t, &view); err != nil {
+	if err := s.departureRemains(r, t, lang, &view); err != nil {
 		return err
 	}
 	certs, err := s.o.Service.Certificates(r.Context(), string(t.ID))
@@ -78,37 +86,27 @@ func (s *Site) departure(w http.ResponseWriter, r *http.Request, t *lifecycle.Te
 	}
 	for _, c := range certs {
 		href := at + "/certificates/" + url.PathEscape(c.Kind)
-		view.Certificates = append(view.Certificates, dashboard.CertificateRow{Ref: dashboard.Ref{Label: c.Kind + " certificate", Href: href}, Kind: c.Kind, Issued: c.IssuedAt, Digest: c.Digest, Download: href})
+		view.Certificates = append(view.Certificates, dashboard.CertificateRow{Ref: dashboard.Ref{Label: lang.Say(words.Key("depart." + c.Kind)), Href: href}, Kind: c.Kind, Issued: c.IssuedAt, Digest: c.Digest, Download: href})
 	}
 	if key, err := s.o.Service.VerifierKey(); err == nil {
 		view.Verify = "tenure certificate verify certificate.json --key '" + key + "'"
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	return s.pages.Departure(w, s.frame(r), view)
+	return s.pages.Departure(w, s.frameIn(r, lang), view)
 }
 
 // headline says where a departure stands, in plain words.
-func headline(t *lifecycle.TenantView) (headline, says string) {
-	switch t.State {
-	case tenure.TenantTransition:
-		return "Your service goes on while you move", "Notice was given. Until it ends you can use everything as before and take your data with you."
-	case tenure.TenantTerminating:
-		return "Your access is being switched off", "Accounts, keys and connections are closed one after the other, and we check that each is closed."
-	case tenure.TenantRetained:
-		return "Your data is kept, and nobody can use it", "Access is off. Some of your data must be kept for a while; the dates are below."
-	case tenure.TenantErasing:
-		return "Your data is being erased", "Each store is erased and checked. What is gone can't be brought back."
-	case tenure.TenantAwaitingExpiry:
-		return "Your data is erased; the last copies run out", "Backups and copies of keys expire by themselves. We look that each is gone before we close."
-	case tenure.TenantClosed:
-		return "Your data is gone", "Everything of yours has been erased and checked. The certificate says so, and you can verify it without us."
+func headline(lang words.Language, t *lifecycle.TenantView) (headline, says string) {
+	key := words.Key("depart." + string(t.State))
+	if !words.Has(key) {
+		key = "depart.active"
 	}
-	return "Your service is active", "No departure is under way."
+	return lang.Say(key), lang.Say(key + ".says")
 }
 
 // departureDates are the dates of the open offboarding, as things stand. A date that has come isn't a thing
 // that was done: a hold, or a person whose word is missing, may still stand before it.
-func (s *Site) departureDates(r *http.Request, t *lifecycle.TenantView, view *dashboard.DepartureView) error {
+func (s *Site) departureDates(r *http.Request, t *lifecycle.TenantView, lang words.Language, view *dashboard.DepartureView) error {
 	dates, past, err := s.o.Service.DepartureDates(r.Context(), string(t.ID))
 	if err != nil {
 		return err
@@ -116,7 +114,8 @@ func (s *Site) departureDates(r *http.Request, t *lifecycle.TenantView, view *da
 	now := s.o.Governor.Now()
 	for _, d := range dates {
 		if !d.At.IsZero() {
-			view.Dates = append(view.Dates, dashboard.DepartureDate{At: d.At, What: d.What, Past: past[d.Step] || d.Step == "" && d.At.Before(now)})
+			what, _ := lang.Translate(d.What)
+			view.Dates = append(view.Dates, dashboard.DepartureDate{At: d.At, What: what, Past: past[d.Step] || d.Step == "" && d.At.Before(now)})
 		}
 	}
 	slices.SortStableFunc(view.Dates, func(a, b dashboard.DepartureDate) int { return a.At.Compare(b.At) })
@@ -149,9 +148,9 @@ func (s *Site) departureTasks(r *http.Request, t *lifecycle.TenantView, view *da
 	return nil
 }
 
-func (s *Site) departureRemains(r *http.Request, t *lifecycle.TenantView, view *dashboard.DepartureView) error {
+func (s *Site) departureRemains(r *http.Request, t *lifecycle.TenantView, lang words.Language, view *dashboard.DepartureView) error {
 	if t.State == tenure.TenantClosed {
-		view.Gone = append(view.Gone, "everything")
+		view.Gone = append(view.Gone, lang.Say("depart.everything"))
 		return nil
 	}
 	reasons, err := s.o.Service.ExplainToCustomer(r.Context(), string(t.ID))
@@ -164,9 +163,11 @@ func (s *Site) departureRemains(r *http.Request, t *lifecycle.TenantView, view *
 			view.Gone = append(view.Gone, what)
 			continue
 		}
-		rm := dashboard.Remains{What: what, Why: x.Reason, Until: x.GoneAt}
+		rm := dashboard.Remains{Until: x.GoneAt}
+		rm.What, _ = lang.Translate(what)
+		rm.Why, _ = lang.Translate(x.Reason)
 		if rm.Until.IsZero() {
-			rm.NoDate = "no date is fixed yet"
+			rm.NoDate = lang.Say("depart.no_date")
 		}
 		view.Remains = append(view.Remains, rm)
 	}

@@ -1,7 +1,6 @@
 package site
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -10,6 +9,7 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/dashboard"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // leasePages open with the link of a question alone. To look at it changes nothing, since programs that
@@ -42,33 +42,37 @@ func (s *Site) leasePage(w http.ResponseWriter, r *http.Request, l tenure.Lease)
 	if err != nil {
 		return err
 	}
-	view := dashboard.LeaseView{Organization: t.Organization, Tenant: t.Name, Platform: s.o.Name, Ends: l.EndsAt, Done: leaseDone(l), Post: lifecycle.LeasePath + url.PathEscape(r.PathValue("link"))}
-	keep := dashboard.LeaseChoice{Answer: string(tenure.LeaseKeep), Label: "Keep it", Says: "You want it for good. The people who run the service are asked, and decide; until then it goes on."}
+	lang := s.o.Service.LanguageOf(t.TenantRow)
+	view := dashboard.LeaseView{Organization: t.Organization, Tenant: t.Name, Platform: s.o.Name, Ends: l.EndsAt, Done: leaseDone(lang, l), Post: lifecycle.LeasePath + url.PathEscape(r.PathValue("link"))}
+	keep := dashboard.LeaseChoice{Answer: string(tenure.LeaseKeep), Label: lang.Say("lease.keep"), Says: lang.Say("lease.keep.says")}
 	if l.Rule.OwnerMayKeep {
-		keep.Says = "It goes on without an end, until somebody ends it."
+		keep.Says = lang.Say("lease.keep.own")
 	}
 	view.Choices = append(view.Choices, keep)
 	if l.MayExtend() {
 		next := l.Rule.Period.After(l.EndsAt)
-		view.Choices = append(view.Choices, dashboard.LeaseChoice{Answer: string(tenure.LeaseExtend), Label: "Extend it", Tone: dashboard.ToneAccent,
-			Says: fmt.Sprintf("It goes on until %s, and you are asked again before that. You can extend it %s.", next.UTC().Format("2 January 2006"), plural(l.Rule.Extensions-l.Extended, "time", "times"))})
+		left := l.Rule.Extensions - l.Extended
+		says := lang.Say("lease.extend.says", words.Day(next), left)
+		if left == 1 {
+			says = lang.Say("lease.extend.once", words.Day(next))
+		}
+		view.Choices = append(view.Choices, dashboard.LeaseChoice{Answer: string(tenure.LeaseExtend), Label: lang.Say("lease.extend"), Tone: dashboard.ToneAccent, Says: says})
 	}
-	view.Choices = append(view.Choices, dashboard.LeaseChoice{Answer: string(tenure.LeaseEnd), Label: "End it", Tone: dashboard.ToneBad,
-		Says: "You ask the people who run the service to end it. Once they have approved that, access ends, you can take your data with you, and it is erased when its retention period ends."})
+	view.Choices = append(view.Choices, dashboard.LeaseChoice{Answer: string(tenure.LeaseEnd), Label: lang.Say("lease.end"), Tone: dashboard.ToneBad, Says: lang.Say("lease.end.says")})
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	return s.pages.Lease(w, s.frame(r), view)
+	return s.pages.Lease(w, s.frameIn(r, lang), view)
 }
 
-func leaseDone(l tenure.Lease) string {
+func leaseDone(lang words.Language, l tenure.Lease) string {
 	switch {
 	case l.Answer == tenure.LeaseKeep && l.Rule.OwnerMayKeep:
-		return "You keep it. It goes on without an end, until somebody ends it."
+		return lang.Say("lease.kept.own")
 	case l.Answer == tenure.LeaseKeep:
-		return "You asked to keep it. The people who run the service decide; until then it goes on."
+		return lang.Say("lease.kept")
 	case l.Answer == tenure.LeaseExtend:
-		return "You extended it. It goes on until " + l.EndsAt.UTC().Format("2 January 2006") + "."
+		return lang.Say("lease.extended", words.Day(l.EndsAt))
 	case l.Answer == tenure.LeaseEnd:
-		return "You asked to end it. The people who run the service approve that first; nothing is erased before."
+		return lang.Say("lease.ended")
 	}
 	return ""
 }

@@ -8,6 +8,7 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/dashboard"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // leaveSent is where the form leads to, whatever was typed.
@@ -29,15 +30,15 @@ func (s *Site) leavePages() {
 		})
 	}
 	public("GET "+lifecycle.LeavePath, func(w http.ResponseWriter, r *http.Request) error {
-		return s.leaveView(w, r, dashboard.LeaveView{
-			Title: "Ask to leave", Post: lifecycle.LeavePath,
-			Says: "You use a service here and want to end it. Say which one and who you are; you are sent a mail with a link, by which you confirm it.",
+		lang := s.asked(r)
+		return s.leaveView(w, r, lang, dashboard.LeaveView{
+			Title: lang.Say("leave.page"), Post: lifecycle.LeavePath, Says: lang.Say("leave.page.says"),
 			Choices: []dashboard.LeaveChoice{{
-				Label: "Send", Tone: dashboard.ToneAccent, Says: "Nothing ends by this alone. Who is named as your organization’s contact is asked too, and the people who run the service approve it.",
+				Label: lang.Say("leave.page.send"), Tone: dashboard.ToneAccent, Says: lang.Say("leave.page.send.says"),
 				Fields: []dashboard.Field{
-					{Name: "service", Label: "Name of the service or of your organization", Required: true, Max: 200, Auto: "organization"},
-					{Kind: dashboard.FieldEmail, Name: "address", Label: "Your mail address there", Required: true, Max: 254, Auto: "email"},
-					{Kind: dashboard.FieldLong, Name: "reason", Label: "Reason, if you want to give one", Max: 1000},
+					{Name: "service", Label: lang.Say("leave.page.service"), Required: true, Need: lang.Say("page.required"), Max: 200, Auto: "organization"},
+					{Kind: dashboard.FieldEmail, Name: "address", Label: lang.Say("leave.page.address"), Required: true, Need: lang.Say("page.required"), Max: 254, Auto: "email"},
+					{Kind: dashboard.FieldLong, Name: "reason", Label: lang.Say("leave.page.reason"), Max: 1000},
 				},
 			}},
 		})
@@ -50,10 +51,17 @@ func (s *Site) leavePages() {
 		return nil
 	})
 	public("GET "+leaveSent, func(w http.ResponseWriter, r *http.Request) error {
-		return s.leaveView(w, r, dashboard.LeaveView{Title: "Thank you", Says: "If we know this address for this service, a mail with a link is on its way to it. Nothing happens before you have confirmed by that link that you asked. If none comes, ask the people who run the service."})
+		lang := s.asked(r)
+		return s.leaveView(w, r, lang, dashboard.LeaveView{Title: lang.Say("page.thanks"), Says: lang.Say("leave.sent")})
 	})
 	public("GET "+lifecycle.LeavePath+"/{link}", s.leaveLink)
 	public("POST "+lifecycle.LeavePath+"/{link}", func(w http.ResponseWriter, r *http.Request) error {
+		lang := s.asked(r)
+		if l, err := s.o.Service.OpenLeaveLink(r.Context(), tenure.NewSecret(r.PathValue("link"))); err == nil {
+			if lang, err = s.tenantLanguage(r, l.Tenant); err != nil {
+				return err
+			}
+		}
 		err := s.o.Service.AnswerLeave(r.Context(), tenure.NewSecret(r.PathValue("link")), lifecycle.LeaveAnswer(r.PostFormValue("answer")), r.PostFormValue("reason"))
 		switch tenure.CodeOf(err) {
 		case "", tenure.Conflict: // what was answered before is what the page says
@@ -61,17 +69,17 @@ func (s *Site) leavePages() {
 			return err
 		}
 		if lifecycle.LeaveAnswer(r.PostFormValue("answer")) == lifecycle.LeaveWithdraw && err == nil { // the link is good no more
-			return s.leaveView(w, r, dashboard.LeaveView{Title: "It is withdrawn", Says: "Your request is withdrawn, and nothing happens."})
+			return s.leaveView(w, r, lang, dashboard.LeaveView{Title: lang.Say("leave.withdrawn.title"), Says: lang.Say("leave.withdrawn.says")})
 		}
 		http.Redirect(w, r, lifecycle.LeavePath+"/"+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
 		return nil
 	})
 }
 
-func (s *Site) leaveView(w http.ResponseWriter, r *http.Request, v dashboard.LeaveView) error {
+func (s *Site) leaveView(w http.ResponseWriter, r *http.Request, lang words.Language, v dashboard.LeaveView) error {
 	v.Platform = s.o.Name
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	return s.pages.Leave(w, s.frame(r), v)
+	return s.pages.Leave(w, s.frameIn(r, lang), v)
 }
 
 // leaveLink is the page of who asked, or of the contact who is asked about it.
@@ -81,38 +89,43 @@ func (s *Site) leaveLink(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	v := dashboard.LeaveView{Organization: l.Organization, Tenant: l.Name, Post: lifecycle.LeavePath + "/" + url.PathEscape(r.PathValue("link"))}
-	mine := l.As == tenure.LeaveRequester
-	const until = "2 January 2006"
+	lang, err := s.tenantLanguage(r, l.Tenant)
+	if err != nil {
+		return err
+	}
+	mine, until := l.As == tenure.LeaveRequester, words.Day(l.ExpiresAt)
+	head := func(key words.Key, values ...any) {
+		v.Title, v.Says = lang.Say(key+".title"), lang.Say(key+".says", values...)
+	}
 	switch {
 	case l.State == tenure.LeaveConfirmed:
-		v.Title, v.Says = "It is confirmed", "The people who run the service have the request. They approve it before anything ends, and nothing is erased before."
+		head("leave.confirmed")
 	case l.State == tenure.LeaveRefused:
-		v.Title, v.Says = "You said no", "Who asked is told. Nothing happens."
+		head("leave.refused")
 	case l.Leaves:
-		v.Title, v.Says = "It is leaving already", "There is nothing more to confirm."
+		head("leave.leaves")
 	case mine && l.State == tenure.LeaveAsked:
-		v.Title, v.Says = "Do you ask to leave?", "Nothing is done by opening this page; your confirmation counts once. If you didn’t ask, close it."
-		v.Choices = []dashboard.LeaveChoice{{Answer: string(lifecycle.LeaveConfirm), Label: "Yes, I ask to leave", Tone: dashboard.ToneBad,
-			Says: "Unless you are the contact of your organization yourself, the contact is asked next. Then the people who run the service approve it, access ends, you can take your data with you, and it is erased when its retention period ends."}}
+		head("leave.asked")
+		v.Choices = []dashboard.LeaveChoice{{Answer: string(lifecycle.LeaveConfirm), Label: lang.Say("leave.asked.yes"), Tone: dashboard.ToneBad, Says: lang.Say("leave.asked.yes.says")}}
 	case mine:
-		v.Title, v.Says = "You have confirmed it", "It waits for the contact of your organization until "+l.ExpiresAt.UTC().Format(until)+". Without an answer it lapses, and you are told."
+		v.Title, v.Says = lang.Say("leave.waits.title"), lang.Say("leave.waits.contact", until)
 		if l.Contact == "" {
-			v.Says = "It waits for the people who run the service until " + l.ExpiresAt.UTC().Format(until) + ". Without an answer it lapses, and you are told."
+			v.Says = lang.Say("leave.waits.staff", until)
 		}
-		v.Choices = []dashboard.LeaveChoice{{Answer: string(lifecycle.LeaveWithdraw), Label: "Withdraw it", Says: "Nothing happens then."}}
+		v.Choices = []dashboard.LeaveChoice{{Answer: string(lifecycle.LeaveWithdraw), Label: lang.Say("leave.withdraw"), Says: lang.Say("leave.withdraw.says")}}
 	default:
-		v.Title, v.Says = "Shall it leave?", "Nothing is done by opening this page; your answer counts once. Without one the request lapses on "+l.ExpiresAt.UTC().Format(until)+", and nothing happens."
-		v.Facts = []dashboard.Pair{{Name: "Asked by", Value: l.Requester}, {Name: "On", Value: l.AskedAt.UTC().Format(until)}}
+		head("leave.shall", until)
+		v.Facts = []dashboard.Pair{{Name: lang.Say("leave.shall.by"), Value: l.Requester}, {Name: lang.Say("leave.shall.on"), Value: lang.Day(l.AskedAt)}}
 		if l.Reason != "" {
-			v.Facts = append(v.Facts, dashboard.Pair{Name: "Their reason", Value: l.Reason})
+			v.Facts = append(v.Facts, dashboard.Pair{Name: lang.Say("leave.shall.reason"), Value: l.Reason})
 		}
 		v.Choices = []dashboard.LeaveChoice{
-			{Answer: string(lifecycle.LeaveConfirm), Label: "Yes, it shall leave", Tone: dashboard.ToneBad, Says: "The people who run the service approve it next. Then access ends, you can take your data with you, and it is erased when its retention period ends."},
-			{Answer: string(lifecycle.LeaveRefuse), Label: "No, it stays", Says: "Nothing happens. Who asked is told your reason.",
-				Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "reason", Label: "Reason", Required: true, Max: 1000}}},
+			{Answer: string(lifecycle.LeaveConfirm), Label: lang.Say("leave.shall.yes"), Tone: dashboard.ToneBad, Says: lang.Say("leave.shall.yes.says")},
+			{Answer: string(lifecycle.LeaveRefuse), Label: lang.Say("leave.shall.no"), Says: lang.Say("leave.shall.no.says"),
+				Fields: []dashboard.Field{{Kind: dashboard.FieldLong, Name: "reason", Label: lang.Say("leave.reason"), Required: true, Need: lang.Say("page.required"), Max: 1000}}},
 		}
 	}
-	return s.leaveView(w, r, v)
+	return s.leaveView(w, r, lang, v)
 }
 
 // leaveRows are a tenant's requests to leave, the latest first.

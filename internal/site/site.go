@@ -230,13 +230,15 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 		s.o.Log.Error("internal error", "id", id, "route", r.Pattern, "error", err)
 		p = dashboard.ProblemView{Code: tenure.Internal, Message: "internal error " + id, ID: id, Back: p.Back}
 	}
-	if path := r.URL.Path; path == lifecycle.LeavePath || strings.HasPrefix(path, lifecycle.LeasePath) || strings.HasPrefix(path, lifecycle.VendorPath) || strings.HasPrefix(path, lifecycle.LeavePath+"/") { // they have no other page
+	frame := s.frame(r)
+	if outside(r.URL.Path) { // they have no other page
 		p.Back, p.Outside = dashboard.Ref{}, true
+		frame = s.frameIn(r, s.asked(r))
+		p = toldIn(frame.Language, p)
 	}
 	if v == nil { // the API counts what it refuses to who is signed in
 		s.refused(r, p.Code.Status())
 	}
-	frame := s.frame(r)
 	if v != nil {
 		frame = v.frame("", "")
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/dashboard"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/words"
 )
 
 // vendorPages open with the link of a question alone. To look at it changes nothing, since programs that
@@ -59,34 +60,49 @@ func vendorReply(value func(string) string) tenure.VendorReply {
 }
 
 // vendorFields are the form for an answer, with what was typed before.
-func vendorFields(value func(string) string) []dashboard.Field {
+func vendorFields(lang words.Language, value func(string) string) []dashboard.Field {
+	need := lang.Say("page.required")
 	return []dashboard.Field{
-		{Kind: dashboard.FieldChoice, Name: "answer", Label: "Your answer", Required: true, Value: value("answer"), Options: []dashboard.Option{
-			{Value: "", Label: "Choose"}, {Value: string(tenure.VendorGone), Label: "All of it is erased"}, {Value: string(tenure.VendorNever), Label: "We never held any"}, {Value: string(tenure.VendorKept), Label: "We keep some until a date"},
+		{Kind: dashboard.FieldChoice, Name: "answer", Label: lang.Say("vendor.answer"), Required: true, Need: need, Value: value("answer"), Options: []dashboard.Option{
+			{Value: "", Label: lang.Say("vendor.choose")}, {Value: string(tenure.VendorGone), Label: lang.Say("vendor.gone")}, {Value: string(tenure.VendorNever), Label: lang.Say("vendor.never")}, {Value: string(tenure.VendorKept), Label: lang.Say("vendor.kept")},
 		}},
-		{Kind: dashboard.FieldDate, Name: "until", Label: "Kept until", Value: value("until"), Hint: "Only if you keep some: ten years away at most. You are asked again then."},
-		{Name: "reason", Label: "Reason", Max: tenure.MaxVendorReason, Value: value("reason"), Hint: "Only if you keep some: the law or contract that says so."},
-		{Name: "name", Label: "Who answers", Required: true, Max: tenure.MaxVendorName, Value: value("name")},
-		{Name: "role", Label: "Role", Required: true, Max: tenure.MaxVendorName, Value: value("role")},
-		{Name: "evidence", Label: "Evidence", Max: tenure.MaxVendorEvidence, Value: value("evidence"), Hint: "Such as a ticket’s number or an address."},
-		{Name: "sha256", Label: "SHA-256 of a file", Max: 64, Value: value("sha256"), Hint: "If you keep a file that shows it, such as a log: 64 hexadecimal digits."},
+		{Kind: dashboard.FieldDate, Name: "until", Label: lang.Say("vendor.until"), Value: value("until"), Hint: lang.Say("vendor.until.hint")},
+		{Name: "reason", Label: lang.Say("vendor.reason"), Max: tenure.MaxVendorReason, Value: value("reason"), Hint: lang.Say("vendor.reason.hint")},
+		{Name: "name", Label: lang.Say("vendor.name"), Required: true, Need: need, Max: tenure.MaxVendorName, Value: value("name")},
+		{Name: "role", Label: lang.Say("vendor.role"), Required: true, Need: need, Max: tenure.MaxVendorName, Value: value("role")},
+		{Name: "evidence", Label: lang.Say("vendor.evidence"), Max: tenure.MaxVendorEvidence, Value: value("evidence"), Hint: lang.Say("vendor.evidence.hint")},
+		{Name: "sha256", Label: lang.Say("vendor.sha"), Max: 64, Value: value("sha256"), Hint: lang.Say("vendor.sha.hint")},
 	}
 }
 
 func (s *Site) vendorPage(w http.ResponseWriter, r *http.Request, q lifecycle.VendorQuestion, status int, wrong string) error {
+	lang := s.o.Service.LanguageOfVendor(q)
+	if wrong != "" {
+		wrong = toldIn(lang, dashboard.ProblemView{Message: wrong}).Message
+	}
 	view := dashboard.VendorView{
 		Company: q.Spec.Name, Customer: cmp.Or(q.Client, q.Known), Platform: s.o.Name, Holds: q.Spec.Holds, Due: q.Due, Overdue: !s.o.Service.Now().Before(q.Due), Error: wrong,
-		Fields: vendorFields(r.PostFormValue), Post: lifecycle.VendorPath + url.PathEscape(r.PathValue("link")),
+		Fields: vendorFields(lang, r.PostFormValue), Post: lifecycle.VendorPath + url.PathEscape(r.PathValue("link")),
 	}
 	if q.Client != "" {
 		view.Customer += " (" + q.Known + ")"
 	}
 	if q.Answer != "" {
-		view.Done = "Your company has answered: " + q.Says() + "."
+		view.Done = vendorDone(lang, q.VendorReply)
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	return s.pages.Vendor(w, s.frame(r), view)
+	return s.pages.Vendor(w, s.frameIn(r, lang), view)
+}
+
+func vendorDone(lang words.Language, r tenure.VendorReply) string {
+	switch r.Answer {
+	case tenure.VendorGone:
+		return lang.Say("vendor.answered.gone")
+	case tenure.VendorNever:
+		return lang.Say("vendor.answered.never")
+	}
+	return lang.Say("vendor.answered.kept", words.Day(r.Until), r.Reason)
 }
 
 // vendorActions are what staff can do at a question.
@@ -99,7 +115,7 @@ func vendorActions(op tenure.OperationID, q *client.Vendor) []dashboard.Action {
 		again.Fields = append(again.Fields, dashboard.Field{Name: "reason", Label: "Reason", Required: true, Max: 1000})
 		return []dashboard.Action{again}
 	}
-	fields := vendorFields(func(string) string { return "" })
+	fields := vendorFields(words.English, func(string) string { return "" })
 	for i := range fields {
 		if fields[i].Name == "evidence" {
 			fields[i].Required, fields[i].Hint = true, "Where the letter is kept."

@@ -21,16 +21,17 @@ type Notice struct {
 	Recipient string             `json:"recipient"`
 	Body      string             `json:"body"`
 	CreatedAt time.Time          `json:"createdAt"`
-	AheadOf   time.Time          `json:"aheadOf,omitzero"` // the date that it is ahead of: it isn't sent later
+	AheadOf   time.Time          `json:"aheadOf,omitzero"`   // the date that it is ahead of: it isn't sent later
+	Language  string             `json:"language,omitempty"` // the tag of the body's; "" where that isn't known
 }
 
-const noticeColumns = `id, kind, tenant, about, operation, recipient, body, created_at, ahead_of`
+const noticeColumns = `id, kind, tenant, about, operation, recipient, body, created_at, ahead_of, language`
 
 func notices(q querier, rest string, args ...any) (out []Notice, err error) {
 	err = q.Rows(`select `+noticeColumns+` from notice `+rest, args, func(r scanner) error {
 		var n Notice
 		var at, ahead int64
-		err := r.Scan(&n.ID, &n.Kind, &n.Tenant, &n.About, &n.Operation, &n.Recipient, &n.Body, &at, &ahead)
+		err := r.Scan(&n.ID, &n.Kind, &n.Tenant, &n.About, &n.Operation, &n.Recipient, &n.Body, &at, &ahead, &n.Language)
 		n.CreatedAt, n.AheadOf = fromMicros(at), fromMicros(ahead)
 		out = append(out, n)
 		return err
@@ -40,8 +41,8 @@ func notices(q querier, rest string, args ...any) (out []Notice, err error) {
 
 // AddNotice puts a notice into the outbox; the same id again is the same notice.
 func (tx *Tx) AddNotice(n Notice) error {
-	_, err := tx.Exec(`insert into notice (`+noticeColumns+`, routed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 0) on conflict (id) do nothing`,
-		n.ID, n.Kind, string(n.Tenant), string(n.About), string(n.Operation), n.Recipient, n.Body, micros(n.CreatedAt), micros(n.AheadOf))
+	_, err := tx.Exec(`insert into notice (`+noticeColumns+`, routed_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, 0) on conflict (id) do nothing`,
+		n.ID, n.Kind, string(n.Tenant), string(n.About), string(n.Operation), n.Recipient, n.Body, micros(n.CreatedAt), micros(n.AheadOf), n.Language)
 	return err
 }
 
@@ -117,7 +118,7 @@ const (
 	DeliverySending DeliveryState = "sending" // somebody has it until NextAt
 	DeliverySent    DeliveryState = "sent"
 	DeliveryRefused DeliveryState = "refused" // the receiver doesn't take it, and won't
-	DeliveryExpired DeliveryState = "expired" // it was tried for as long as notices are, or the date that it was ahead of has passed
+	DeliveryExpired DeliveryState = "expired" // it was tried for as long as notices are, or what it is about has passed meanwhile
 	// DeliveryUnwanted is what its reader doesn't want to get.
 	DeliveryUnwanted DeliveryState = "unwanted"
 )

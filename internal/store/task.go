@@ -48,6 +48,20 @@ func (tx *Tx) SaveTask(t tenure.Task, remind time.Time) error {
 			state = excluded.state, ended_by = excluded.ended_by, ended_at = excluded.ended_at, note = excluded.note, remind_at = excluded.remind_at`,
 		string(t.Operation), string(t.ID), string(t.Tenant), t.Step, t.Text, t.AddedBy, micros(t.AddedAt), t.Owner, micros(t.DueAt), t.SetBy, micros(t.SetAt),
 		string(t.State), t.EndedBy, micros(t.EndedAt), t.Note, micros(remind))
+	if err == nil && t.State != tenure.TaskOpen {
+		err = tx.recallTask(t)
+	}
+	return err
+}
+
+// recallTask keeps reminders of a task that has ended from going out, as where quiet hours held them back.
+func (tx *Tx) recallTask(t tenure.Task) error {
+	from, to := string(t.Operation)+"/"+string(t.ID)+"/", string(t.Operation)+"/"+string(t.ID)+"0" // "0" follows "/"
+	_, err := tx.Exec(`update notice set routed_at = $1 where id > $2 and id < $3 and kind = $4 and routed_at = 0`, micros(t.EndedAt), from, to, string(tenure.NoticeTask))
+	if err == nil {
+		_, err = tx.Exec(`update delivery set state = 'expired', ended_at = $1, next_at = 0, error = 'the task has ended' where state = 'waiting' and notice > $2 and notice < $3
+			and exists (select 1 from notice n where n.id = delivery.notice and n.kind = $4)`, micros(t.EndedAt), from, to, string(tenure.NoticeTask))
+	}
 	return err
 }
 

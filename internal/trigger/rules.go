@@ -155,8 +155,8 @@ type Incident struct {
 
 // Notify tells somebody of an event that counts.
 type Notify struct {
-	To   string `json:"to"` // a recipient of notices
-	Text string `json:"text"`
+	To   string      `json:"to"` // a recipient of notices
+	Text tenure.Text `json:"text"`
 }
 
 // Ignore says why such an event leads to nothing.
@@ -288,7 +288,13 @@ func (c *checker) rule(r *Rule, at source.Path) {
 	}
 	for i, n := range r.Notify {
 		c.text(at.With("notify").Index(i).With("to"), n.To)
-		c.text(at.With("notify").Index(i).With("text"), n.Text)
+		for _, tag := range n.Text.Tags() {
+			at := at.With("notify").Index(i).With("text")
+			if tag != "" {
+				at = at.With(tag)
+			}
+			c.text(at, n.Text[tag])
+		}
 	}
 	if r.Ignore != nil && len(r.Notify) > 0 {
 		c.problem(at.With("notify"), "", "an event that is ignored tells nobody")

@@ -21,14 +21,18 @@ func (m *Match) tells(e Event, k Known) (Decision, error) {
 // notices are who is told, and what.
 func (m *Match) notices() (out []Notify, err error) {
 	for _, n := range m.Rule.Notify {
-		var one Notify
-		if one.To, err = m.scope.text(n.To); err == nil {
-			one.Text, err = m.scope.text(n.Text)
-		}
-		if err != nil {
+		one := Notify{Text: tenure.Text{}}
+		if one.To, err = m.scope.text(n.To); err != nil {
 			return nil, err
 		}
-		if strings.TrimSpace(one.To) == "" || strings.TrimSpace(one.Text) == "" {
+		blank := strings.TrimSpace(one.To) == ""
+		for _, tag := range n.Text.Tags() {
+			if one.Text[tag], err = m.scope.text(n.Text[tag]); err != nil {
+				return nil, err
+			}
+			blank = blank || strings.TrimSpace(one.Text[tag]) == ""
+		}
+		if blank {
 			return nil, tenure.Errorf(tenure.Invalid, "a notice of the rule says nothing, or names nobody")
 		}
 		out = append(out, one)

@@ -377,6 +377,25 @@ func (i *Intake) inVain(ctx context.Context, row store.Inbound, cause error) (wa
 	return true, i.later(ctx, row, why)
 }
 
+// tell puts the notices of a rule into the outbox, each in its reader's language.
+func (i *Intake) tell(tx *store.Tx, row store.Inbound, list []Notify, now time.Time) error {
+	var t store.TenantRow
+	if row.Tenant != "" && len(list) > 0 {
+		var err error
+		if t, err = tx.Tenant(string(row.Tenant)); err != nil && tenure.CodeOf(err) != tenure.NotFound {
+			return err
+		}
+	}
+	for n, to := range list {
+		notice := store.Notice{ID: fmt.Sprintf("event/%s/%d", row.ID, n), Kind: tenure.NoticeRule, Tenant: row.Tenant, Operation: row.Operation, Recipient: to.To, CreatedAt: now}
+		notice.Body = clip(to.Text.In(i.o.Service.LanguageFor(t, to.To).Tag()))
+		if err := tx.AddNotice(notice); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // settle notes what became of an event, and how far its customer's have been heeded.
 func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Known, d Decision) error {
 	now := i.now()
@@ -393,10 +412,8 @@ func (i *Intake) settle(ctx context.Context, row store.Inbound, m *Match, k Know
 		if err := tx.UnpendInbound(row.ID); err != nil {
 			return err
 		}
-		for n, to := range d.Notices {
-			if err := tx.AddNotice(store.Notice{ID: fmt.Sprintf("event/%s/%d", row.ID, n), Kind: tenure.NoticeRule, Tenant: row.Tenant, Operation: row.Operation, Recipient: to.To, Body: clip(to.Text), CreatedAt: now}); err != nil {
-				return err
-			}
+		if err := i.tell(tx, row, d.Notices, now); err != nil {
+			return err
 		}
 		if d.Customer != nil {
 			c := *d.Customer

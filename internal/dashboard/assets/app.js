@@ -7,12 +7,12 @@
   document.documentElement.classList.add('scripted');
 
   // Relative times stand beside the UTC time, never in its place.
-  const words = new Intl.RelativeTimeFormat('en', { numeric: 'auto' });
+  const words = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
   const units = [['year', 31557600], ['month', 2629800], ['day', 86400], ['hour', 3600], ['minute', 60]];
   const relative = (at, now) => {
     const s = (at - now) / 1000;
     for (const [unit, n] of units) if (Math.abs(s) >= n) return words.format(Math.round(s / n), unit);
-    return s > 0 ? 'in a moment' : 'just now';
+    return words.format(0, 'second');
   };
   // How far the installation's clock is ahead of the browser's: what is past and
   // what lies ahead goes by the clock that made the page.
@@ -39,17 +39,18 @@
   // What is to be copied whole gets a button.
   const copies = () => {
     if (!navigator.clipboard) return;
+    const copy = document.documentElement.lang === 'de' ? ['Kopieren', 'Kopiert'] : ['Copy', 'Copied'];
     for (const c of all('[data-copy]:not([data-ready])')) {
       c.dataset.ready = '';
       const b = document.createElement('button');
       b.type = 'button';
       b.className = 'button copy';
-      b.textContent = 'Copy';
-      b.setAttribute('aria-label', 'Copy ' + c.textContent.slice(0, 24));
+      b.textContent = copy[0];
+      b.setAttribute('aria-label', copy[0] + ' ' + c.textContent.slice(0, 24));
       b.addEventListener('click', async () => {
         await navigator.clipboard.writeText(c.textContent);
-        b.textContent = 'Copied';
-        say('Copied');
+        b.textContent = copy[1];
+        say(copy[1]);
       });
       c.after(b);
     }
