@@ -21,6 +21,8 @@ const (
 	VendorPath = "/vendor/"
 	// vendorRetry is when a question is looked at again at which nothing could be done.
 	vendorRetry = time.Hour
+	// vendorLook is when it is looked again whether a question has arrived.
+	vendorLook = time.Minute
 	// vendorWeek is between two reminders.
 	vendorWeek = 7 * 24 * time.Hour
 )
@@ -174,7 +176,15 @@ func (s *Service) answerVendor(ctx context.Context, q VendorQuestion, r tenure.V
 		return err
 	}
 	e.At = now
-	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
+	op, err := s.o.DB.Operation(ctx, v.Operation)
+	if err != nil {
+		return err
+	}
+	hold, err := s.vendorHold(ctx, op, v)
+	if err != nil {
+		return err
+	}
+	return s.o.DB.Write(ctx, func(tx *store.Tx) (err error) {
 		if err := s.vendorOpen(tx, v); err != nil {
 			return err
 		}
@@ -185,7 +195,12 @@ func (s *Service) answerVendor(ctx context.Context, q VendorQuestion, r tenure.V
 		if err := tx.SaveVendor(v, due); err != nil { // the version makes it once
 			return err
 		}
-		if err := tx.ResolveFinding(unanswered(q), now); err != nil {
+		if hold != "" && v.Answer == tenure.VendorGone { // counsel has to know
+			err = tx.SaveFinding(found(q, tenure.High, fmt.Sprintf("%s says that it has erased what it held of %s, on which hold %s stands", q.Spec.Name, q.Known, hold), now))
+		} else {
+			err = tx.ResolveFinding(unanswered(q), now)
+		}
+		if err != nil {
 			return err
 		}
 		if err := tx.Log(e); err != nil {
@@ -350,7 +365,7 @@ func (s *Service) advanceVendor(ctx context.Context, v tenure.Vendor, now time.T
 		if err != nil {
 			return err
 		}
-		if at := now.Add(vendorRetry); sent.IsZero() && at.Before(next) {
+		if at := now.Add(vendorLook); sent.IsZero() && at.Before(next) {
 			next = at
 		}
 		return s.vendorFree(ctx, q, next, now)
@@ -404,7 +419,7 @@ func (s *Service) askVendor(ctx context.Context, q VendorQuestion, now time.Time
 		return err
 	}
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
-		if err := tx.SaveVendor(v, now.Add(10*time.Minute)); err != nil {
+		if err := tx.SaveVendor(v, now.Add(vendorLook)); err != nil {
 			return err
 		}
 		if err := tx.AddNotice(s.vendorNotice(q, "ask", s.vendorSays(q), now)); err != nil {

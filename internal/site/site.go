@@ -234,6 +234,10 @@ func (s *Site) problem(w http.ResponseWriter, r *http.Request, v *visit, err err
 	if outside(r.URL.Path) { // they have no other page
 		p.Back, p.Outside = dashboard.Ref{}, true
 		frame = s.frameIn(r, s.asked(r))
+		if p.Code == tenure.Blocked { // what stands in the way is for staff
+			s.o.Log.Error("a page for people outside can't be shown", "route", r.Pattern, "error", err)
+			p.Message, p.Hints = "", nil
+		}
 		p = toldIn(frame.Language, p)
 	}
 	if v == nil { // the API counts what it refuses to who is signed in

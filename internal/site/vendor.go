@@ -33,7 +33,7 @@ func (s *Site) vendorPages() {
 		reply := vendorReply(r.PostFormValue)
 		q, err := s.o.Service.AnswerVendor(r.Context(), tenure.NewSecret(r.PathValue("link")), reply)
 		switch code := tenure.CodeOf(err); {
-		case code == "", code == tenure.Conflict && q.Answer != "": // what was answered before is what the page says
+		case code == "", code == tenure.Conflict && q.Answer != "" && sameReply(q.VendorReply, reply): // sent twice
 			http.Redirect(w, r, lifecycle.VendorPath+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
 			return
 		case code == tenure.Invalid, code == tenure.Conflict: // what was typed stands there again
@@ -47,6 +47,11 @@ func (s *Site) vendorPages() {
 }
 
 // vendorReply is what a form says.
+// sameReply says whether an answer is what was answered before.
+func sameReply(a, b tenure.VendorReply) bool {
+	return a.Answer == b.Answer && a.Until.Equal(b.Until)
+}
+
 func vendorReply(value func(string) string) tenure.VendorReply {
 	r := tenure.VendorReply{
 		Answer: tenure.VendorAnswer(value("answer")), Reason: value("reason"), Name: value("name"), Role: value("role"), Evidence: value("evidence"), EvidenceSHA256: value("sha256"),

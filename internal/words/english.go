@@ -106,6 +106,7 @@ var english = map[Key]string{
 	"page.run_by":   "This service is run by {1}.",
 	"page.required": "required",
 	"page.thanks":   "Thank you",
+	"page.before":   "This was answered before",
 
 	// The page of a lease.
 	"lease.title":       "Keep, extend or end",

@@ -106,6 +106,7 @@ var german = map[Key]string{
 	"page.run_by":   "Diesen Dienst betreibt {1}.",
 	"page.required": "Pflichtfeld",
 	"page.thanks":   "Vielen Dank",
+	"page.before":   "Das wurde schon beantwortet",
 
 	// The page of a lease.
 	"lease.title":       "Behalten, verlängern oder beenden",
