@@ -336,7 +336,7 @@ func (s *Service) HandOver(ctx context.Context, id tenure.OperationID, gate stri
 		if err := tx.Log(e); err != nil {
 			return err
 		}
-		if err := unlistTask(tx, op.Operation, step, handed, by, now); err != nil {
+		if err := unlistTask(tx, op.Operation, step, tenure.TaskDone, handed, by, now); err != nil {
 			return err
 		}
 		return tx.Poke(id, now)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/evidence"
 )
 
 // handingOver is a departure whose blueprint has artifacts: one that is to get another owner, one that is to be put
@@ -108,7 +109,11 @@ func TestArtifacts(t *testing.T) {
 		s.must(err)
 		_, err = s.HandOver(ctx, op, "artifact/2", archived, "sam", "")
 		s.must(err)
-		_, err = s.HandOver(ctx, op, "artifact/3", reassigned("the mail desk"), "sam", "")
+		_, err = s.Skip(ctx, op, "artifact/3", "they have no domain", "operator")
+		s.must(err)
+		_, err = s.Skip(ctx, op, "artifact/3", "", "operator")
+		wantCode(t, err, tenure.Forbidden, "a second person")
+		_, err = s.Skip(ctx, op, "artifact/3", "", "counsel")
 		s.must(err)
 		_, err = s.HandOver(ctx, op, string(added.ID), reassigned("the developers"), "rita", "")
 		s.must(err)
@@ -135,7 +140,7 @@ func TestArtifacts(t *testing.T) {
 		s.must(err)
 		want := []string{
 			"Report of acme|Reports, folder Finance|done|reassigned to Kim's team", "Sign-up template|Builder|done|archived at s3://attic/acme/template",
-			fmt.Sprintf("The mail domain|of %s|done|reassigned to the mail desk", login), "Deployment repository|the forge|done|reassigned to the developers", "Old dashboard||dropped|",
+			fmt.Sprintf("The mail domain|of %s|dropped|", login), "Deployment repository|the forge|done|reassigned to the developers", "Old dashboard||dropped|",
 		}
 		if got := s.went(op); !slices.Equal(got, want) {
 			t.Errorf("the artifacts are %q", got)
@@ -144,6 +149,18 @@ func TestArtifacts(t *testing.T) {
 		s.pass(time.Minute)
 		s.wantState(op, tenure.OperationSucceeded)
 		s.audited()
+		d := s.paper(op, "closing")
+		var certified []string
+		for _, a := range d.Artifacts {
+			certified = append(certified, a.Name+" "+a.Outcome)
+		}
+		name := func(n, outcome string) string { return evidence.NameDigest(p.Tenant, n) + " " + outcome }
+		if want := []string{name("Report of acme", "reassigned"), name("Sign-up template", "archived"), name("Deployment repository", "reassigned"), name("Old dashboard", "dropped")}; !slices.Equal(certified, want) {
+			t.Errorf("the certificate lists %q", certified)
+		}
+		if len(d.Exceptions) != 1 || d.Exceptions[0].What != "step:artifact/3" {
+			t.Errorf("exceptions: %+v", d.Exceptions)
+		}
 	})
 }
 

@@ -433,9 +433,9 @@ func (s *Service) listTask(ctx context.Context, w store.ApprovalWait, now time.T
 	})
 }
 
-// unlistTask notes that a task of a plan has been done, so that nobody is reminded of it, and what became of its
+// unlistTask notes that a task of a plan has ended, so that nobody is reminded of it, and what became of its
 // artifact.
-func unlistTask(tx *store.Tx, op tenure.Operation, st *tenure.Step, handed tenure.Handed, by string, now time.Time) error {
+func unlistTask(tx *store.Tx, op tenure.Operation, st *tenure.Step, state tenure.TaskState, handed tenure.Handed, by string, now time.Time) error {
 	have, err := tx.Tasks(op.ID)
 	if err != nil {
 		return err
@@ -451,7 +451,7 @@ func unlistTask(tx *store.Tx, op tenure.Operation, st *tenure.Step, handed tenur
 	} else {
 		t.ID = tenure.NewID[tenure.TaskID](now)
 	}
-	t.State, t.EndedBy, t.EndedAt, t.Handed = tenure.TaskDone, by, now, handed
+	t.State, t.EndedBy, t.EndedAt, t.Handed = state, by, now, handed
 	return tx.SaveTask(t, time.Time{})
 }
 

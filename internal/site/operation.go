@@ -206,6 +206,9 @@ func (v *visit) stepActions(row *dashboard.StepRow, st *tenure.Step, o client.Op
 			done.Not = "You requested the operation; another person confirms this task."
 		}
 		row.Actions = append(row.Actions, done)
+		if o.Kind == tenure.Offboard && st.System == "" {
+			v.skipAction(row, o, t)
+		}
 	}
 }
 
