@@ -11,7 +11,7 @@ type ChecklistItem struct {
 	Item        string                 `json:"item" doc:"what names it: the plan's step, or the id of a task that was added"`
 	Task        string                 `json:"task" doc:"what is to be done; of an artifact, its name"`
 	Artifact    bool                   `json:"artifact,omitempty" doc:"it is something whose ownership is handed over, and is done with an outcome"`
-	Where       string                 `json:"where,omitempty" doc:"where the artifact is"`
+	Where       string                 `json:"location,omitempty" doc:"where the artifact is"`
 	To          string                 `json:"to,omitempty" doc:"who the blueprint foresees as its owner"`
 	Archive     string                 `json:"archive,omitempty" doc:"where the blueprint foresees that it is put"`
 	Planned     bool                   `json:"planned" doc:"it is one of the plan's; others keep the closing certificate waiting while they are open"`
@@ -36,7 +36,7 @@ type AddTaskParams struct {
 	Body struct {
 		Task     string    `json:"task" doc:"what is to be done, in a line; of an artifact, its name" maxLength:"500"`
 		Artifact bool      `json:"artifact,omitempty" doc:"it is something whose ownership is handed over"`
-		Where    string    `json:"where,omitempty" doc:"where the artifact is; not of a task" maxLength:"500"`
+		Where    string    `json:"location,omitempty" doc:"where the artifact is; not of a task" maxLength:"500"`
 		Owner    string    `json:"owner,omitempty" doc:"whom it is reminded of: person:NAME, group:NAME, role:NAME, platform, security or contact" maxLength:"200"`
 		DueAt    time.Time `json:"dueAt,omitzero"`
 	}

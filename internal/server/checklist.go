@@ -31,7 +31,7 @@ func checklistRoutes(s *Server) {
 			case b.Artifact:
 				return c.Service.AddArtifact(ctx, id, b.Task, b.Where, b.Owner, b.DueAt, c.By())
 			case b.Where != "":
-				return tenure.Task{}, tenure.Errorf(tenure.Invalid, "where is of an artifact alone").WithHint("say that it is one: artifact")
+				return tenure.Task{}, tenure.Errorf(tenure.Invalid, "a location is of an artifact alone").WithHint("say that it is one: artifact")
 			}
 			return c.Service.AddTask(ctx, id, p.Body.Task, p.Body.Owner, p.Body.DueAt, c.By())
 		})
