@@ -109,6 +109,8 @@ type OffboardingSpec struct {
 	Retrieval  Period     `json:"retrieval"`       // the export stays for the customer, at least
 	Quarantine Period     `json:"quarantine"`      // a store is set aside this long before it is dropped
 	Tasks      []TaskSpec `json:"tasks,omitempty"` // hand-over that a person does and confirms
+	// Artifacts are what others go on using, and is reassigned or archived.
+	Artifacts []ArtifactSpec `json:"artifacts,omitempty"`
 	// Vendors are companies that hold data of tenants and have no interface.
 	Vendors []VendorSpec `json:"vendors,omitempty"`
 }

@@ -25,7 +25,9 @@ type Task struct {
 	Operation OperationID
 	Tenant    TenantID
 	Step      string // of the plan; "" for one that was added. Text, AddedBy and the end of one of the plan's are the plan's and the approvals'
-	Text      string
+	Text      string // what is to be done; of an artifact, its name
+	Artifact  bool   // something whose ownership is handed over: it ends with an outcome
+	Where     string // where the artifact is
 	Owner     string // whom it is reminded of, as notices name recipients; "": nobody in particular
 	DueAt     time.Time
 	AddedBy   string
@@ -36,6 +38,7 @@ type Task struct {
 	EndedBy   string
 	EndedAt   time.Time
 	Note      string // of who ended it
+	Handed    Handed // what became of the artifact; zero while it is open, and of a task
 }
 
 // TaskAhead is how long before its due date a task is reminded of; after it, it is each TaskAgain.

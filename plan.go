@@ -189,6 +189,8 @@ type Gate struct {
 	// from the operation's start.
 	Owner string `json:"owner,omitempty"`
 	Due   Period `json:"due,omitzero"`
+	// Artifact is of a task: what is handed over. It is done with an outcome.
+	Artifact *ArtifactSpec `json:"artifact,omitempty"`
 	// Vendor is whose answer it waits for.
 	Vendor *VendorSpec `json:"vendor,omitempty"`
 }

@@ -29,6 +29,7 @@ type Waiting struct {
 	Escalated     bool                 `json:"escalated,omitempty"`
 	EscalatedTo   string               `json:"escalatedTo,omitempty" doc:"role:…, group:… or person:…, with commas; blank beside an escalation if nobody stands above those who were reminded"`
 	Escalation    string               `json:"escalation,omitempty" doc:"why it went to them, or to nobody"`
+	Artifact      bool                 `json:"artifact,omitempty" doc:"of a task: it is an artifact, and done with an outcome"`
 }
 
 // InboxParams say which part of the inbox is wanted.

@@ -8,29 +8,37 @@ import (
 
 // ChecklistItem is a task of an operation that a person sees to.
 type ChecklistItem struct {
-	Item    string           `json:"item" doc:"what names it: the plan's step, or the id of a task that was added"`
-	Task    string           `json:"task" doc:"what is to be done"`
-	Planned bool             `json:"planned" doc:"it is one of the plan's; others keep the closing certificate waiting while they are open"`
-	Owner   string           `json:"owner,omitempty" doc:"whom it is reminded of, as notices name recipients"`
-	DueAt   time.Time        `json:"dueAt,omitzero"`
-	Overdue bool             `json:"overdue,omitempty"`
-	Waiting bool             `json:"waiting,omitempty" doc:"it can be done now"`
-	Another bool             `json:"another,omitempty" doc:"it isn't the requester of the operation who confirms it"`
-	State   tenure.TaskState `json:"state" enum:"open,done,dropped"`
-	AddedBy string           `json:"addedBy"`
-	AddedAt time.Time        `json:"addedAt"`
-	EndedBy string           `json:"endedBy,omitempty"`
-	EndedAt time.Time        `json:"endedAt,omitzero"`
-	Note    string           `json:"note,omitempty" doc:"of who ended it"`
+	Item        string                 `json:"item" doc:"what names it: the plan's step, or the id of a task that was added"`
+	Task        string                 `json:"task" doc:"what is to be done; of an artifact, its name"`
+	Artifact    bool                   `json:"artifact,omitempty" doc:"it is something whose ownership is handed over, and is done with an outcome"`
+	Where       string                 `json:"location,omitempty" doc:"where the artifact is"`
+	To          string                 `json:"to,omitempty" doc:"who the blueprint foresees as its owner"`
+	Archive     string                 `json:"archive,omitempty" doc:"where the blueprint foresees that it is put"`
+	Planned     bool                   `json:"planned" doc:"it is one of the plan's; others keep the closing certificate waiting while they are open"`
+	Owner       string                 `json:"owner,omitempty" doc:"whom it is reminded of, as notices name recipients"`
+	DueAt       time.Time              `json:"dueAt,omitzero"`
+	Overdue     bool                   `json:"overdue,omitempty"`
+	Waiting     bool                   `json:"waiting,omitempty" doc:"it can be done now"`
+	Another     bool                   `json:"another,omitempty" doc:"it isn't the requester of the operation who confirms it"`
+	State       tenure.TaskState       `json:"state" enum:"open,done,dropped"`
+	AddedBy     string                 `json:"addedBy"`
+	AddedAt     time.Time              `json:"addedAt"`
+	EndedBy     string                 `json:"endedBy,omitempty"`
+	EndedAt     time.Time              `json:"endedAt,omitzero"`
+	Note        string                 `json:"note,omitempty" doc:"of who ended it"`
+	Outcome     tenure.ArtifactOutcome `json:"outcome,omitempty" doc:"what became of the artifact" enum:"reassigned,archived"`
+	Destination string                 `json:"destination,omitempty" doc:"who owns the artifact now, or where it was put"`
 }
 
 // AddTaskParams put a task on the checklist of a departure.
 type AddTaskParams struct {
 	OperationChange
 	Body struct {
-		Task  string    `json:"task" doc:"what is to be done, in a line" maxLength:"500"`
-		Owner string    `json:"owner,omitempty" doc:"whom it is reminded of: person:NAME, group:NAME, role:NAME, platform, security or contact" maxLength:"200"`
-		DueAt time.Time `json:"dueAt,omitzero"`
+		Task     string    `json:"task" doc:"what is to be done, in a line; of an artifact, its name" maxLength:"500"`
+		Artifact bool      `json:"artifact,omitempty" doc:"it is something whose ownership is handed over"`
+		Where    string    `json:"location,omitempty" doc:"where the artifact is; not of a task" maxLength:"500"`
+		Owner    string    `json:"owner,omitempty" doc:"whom it is reminded of: person:NAME, group:NAME, role:NAME, platform, security or contact" maxLength:"200"`
+		DueAt    time.Time `json:"dueAt,omitzero"`
 	}
 }
 

@@ -94,6 +94,9 @@ type TaskParams struct {
 	Body struct {
 		Gate string `json:"gate,omitempty"`
 		Note string `json:"note,omitempty"`
+		// An artifact needs both; a task takes neither.
+		Outcome     tenure.ArtifactOutcome `json:"outcome,omitempty" doc:"what became of an artifact; it isn't done without" enum:"reassigned,archived"`
+		Destination string                 `json:"destination,omitempty" doc:"who owns the artifact now, in words, or where it was put" maxLength:"500"`
 	}
 }
 

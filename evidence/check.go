@@ -52,7 +52,7 @@ func (d *Departure) Check() error {
 
 // checkV2 is Check for a certificate of the second format, and what both share.
 func (d *Departure) checkV2() error {
-	for _, check := range []func() error{d.checkHeader, d.checkMethods, d.checkParts, d.checkRemnants, d.checkVendors, d.checkExceptions, d.checkSteps, d.checkFinal} {
+	for _, check := range []func() error{d.checkHeader, d.checkMethods, d.checkParts, d.checkRemnants, d.checkVendors, d.checkArtifacts, d.checkExceptions, d.checkSteps, d.checkFinal} {
 		if err := check(); err != nil {
 			return err
 		}
@@ -63,7 +63,7 @@ func (d *Departure) checkV2() error {
 // checkV1 is Check for a certificate of the first format, whose items name no stores,
 // steps or entries.
 func (d *Departure) checkV1() error {
-	if d.Annex != "" || d.LegalReason || len(d.Remnants) > 0 || len(d.Vendors) > 0 || d.Closing != "" || d.Witness != "" || d.Kind == Supplementary ||
+	if d.Annex != "" || d.LegalReason || len(d.Remnants) > 0 || len(d.Vendors) > 0 || len(d.Artifacts) > 0 || d.Closing != "" || d.Witness != "" || d.Kind == Supplementary ||
 		slices.ContainsFunc(d.claims(), func(c claim) bool { return c.entry != "" || c.step != "" }) ||
 		slices.ContainsFunc(d.Keys, func(k Key) bool { return k.Step != "" }) ||
 		slices.ContainsFunc(d.Classes, func(c DataClass) bool { return c.LargeObjects != 0 || len(c.Stores) > 0 }) {

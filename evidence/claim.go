@@ -19,6 +19,7 @@ type claim struct {
 	gone     bool // the entry must say that the resource is gone
 	at       time.Time
 	said     string // the entry must have this digest of what a company said
+	became   string // the entry must have this outcome of an artifact
 }
 
 // claims are the items that may point to log entries; those that are verified must.
@@ -39,7 +40,7 @@ func (d *Departure) claims() []claim {
 	for _, a := range d.Additions {
 		out = append(out, claim{item: "the addition " + a.Digest, settled: true, entry: a.Entry, kind: "coverage.review", step: a.Digest, at: a.At})
 	}
-	return append(append(out, d.remnantClaims()...), d.vendorClaims()...)
+	return append(append(append(out, d.remnantClaims()...), d.vendorClaims()...), d.artifactClaims()...)
 }
 
 // check is Invalid if the entry doesn't say what the claim says.
@@ -52,6 +53,8 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 		Coverage string         `json:"coverage"`
 		Gate     string         `json:"gate"`
 		Said     string         `json:"said"`
+		Task     string         `json:"task"`
+		Artifact string         `json:"artifact"`
 	}
 	if err := json.Unmarshal(e.Data, &data); err != nil {
 		return tenure.Errorf(tenure.Invalid, "%s: its entry's data: %w", c.item, err)
@@ -67,6 +70,15 @@ func (c *claim) check(d *Departure, e *audit.Entry) error {
 	case c.kind == "coverage.review":
 		if data.Coverage != c.step || !e.At.Equal(c.at) {
 			return bad("it is about another addition")
+		}
+		return nil
+	case c.became != "":
+		item := data.Task
+		if e.Kind == ArtifactDone {
+			item = data.Gate
+		}
+		if item != c.step || data.Artifact != c.became || e.Operation != d.Operation || !e.At.Equal(c.at) {
+			return bad("something else became of the artifact")
 		}
 		return nil
 	case c.kind == "task.done":

@@ -64,12 +64,13 @@ type Departure struct {
 	Classes    []DataClass `json:"dataClasses,omitempty"`
 	Keys       []Key       `json:"keys,omitempty"`
 	Exceptions []Exception `json:"exceptions,omitempty"`
-	Backups    []Backup    `json:"backups,omitempty"`  // still to expire
-	Remnants   []Remnant   `json:"remnants,omitempty"` // what is physically left, or may be
-	Vendors    []Vendor    `json:"vendors,omitempty"`  // what companies without an interface say
-	Tokens     []Token     `json:"tokens,omitempty"`   // that outlive the cut-off
-	Costs      []Cost      `json:"costs,omitempty"`    // that stopped
-	Holds      []Hold      `json:"holds,omitempty"`    // of earlier formats alone: since the third they stand in the annex
+	Backups    []Backup    `json:"backups,omitempty"`   // still to expire
+	Remnants   []Remnant   `json:"remnants,omitempty"`  // what is physically left, or may be
+	Vendors    []Vendor    `json:"vendors,omitempty"`   // what companies without an interface say
+	Artifacts  []Artifact  `json:"artifacts,omitempty"` // what others go on using, and what became of it
+	Tokens     []Token     `json:"tokens,omitempty"`    // that outlive the cut-off
+	Costs      []Cost      `json:"costs,omitempty"`     // that stopped
+	Holds      []Hold      `json:"holds,omitempty"`     // of earlier formats alone: since the third they stand in the annex
 	Additions  []Addition  `json:"additions,omitempty"`
 	Entries    []string    `json:"entries,omitempty"` // digests of the log entries that a bundle must prove
 

@@ -160,7 +160,7 @@ func (v *verification) departure() (string, error) {
 		check = d.checkV1
 	case PredicateV2:
 		check = d.checkV2
-		if d.Annex != "" || d.LegalReason || len(d.Vendors) > 0 {
+		if d.Annex != "" || d.LegalReason || len(d.Vendors) > 0 || len(d.Artifacts) > 0 {
 			return "", tenure.Errorf(tenure.Invalid, "a certificate of the second format says what that format doesn't have")
 		}
 	}

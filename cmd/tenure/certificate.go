@@ -261,6 +261,7 @@ func printDeparture(o *page, rep *evidence.Report) {
 	}
 	printRemnants(o, d)
 	printVendors(o, d)
+	printArtifacts(o, d)
 	for _, x := range d.Additions {
 		o.line("covered for this tenant alone: %s of %s (asked by %s, reviewed by %s)", x.Digest, x.Resource, x.By, x.Reviewed)
 	}
@@ -317,6 +318,19 @@ func printRemnants(o *page, d evidence.Departure) {
 	}
 	o.title("What may physically be left")
 	o.table([]string{"system", "kind", "what", "until", "done", "follows"}, rows)
+}
+
+// printArtifacts shows what became of what others go on using.
+func printArtifacts(o *page, d evidence.Departure) {
+	if len(d.Artifacts) == 0 {
+		return
+	}
+	rows := make([][]string, len(d.Artifacts))
+	for i, a := range d.Artifacts {
+		rows[i] = []string{a.Item, short(a.Name), a.Outcome, a.By, o.when(a.At)}
+	}
+	o.title("Artifacts that others go on using")
+	o.table([]string{"item", "name", "outcome", "by", "when"}, rows)
 }
 
 // remnantEnd says until when a remnant is there.

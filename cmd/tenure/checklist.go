@@ -12,12 +12,12 @@ func (a *app) checklist() *cobra.Command {
 		Use:   "checklist",
 		Short: "See and keep the tasks of an operation that people see to",
 		Long: "An operation's checklist has the tasks of its plan, which a blueprint declares, and those that people added to a departure.\n" +
-			"Each may have an owner, who is reminded, and a date.",
+			"Each may have an owner, who is reminded, and a date. Artifacts are tasks, too: they are done once they are reassigned or archived.",
 	}, a.checklistList(), a.checklistAdd(), a.checklistChange(), a.checklistDrop())
 }
 
 func (a *app) checklistList() *cobra.Command {
-	return command("list OPERATION", "List an operation's tasks, with owners and dates", "One is done with: tenure operation done OPERATION --gate ITEM", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	return command("list OPERATION", "List an operation's tasks, with owners and dates", "One is done with: tenure operation done OPERATION --gate ITEM; an artifact also with --reassigned-to or --archived-at.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		list, err := ask(cmd.Context(), a, client.ListChecklist, client.OperationParams{Operation: args[0]})
 		if err != nil {
 			return err
@@ -40,18 +40,27 @@ func (a *app) checklistList() *cobra.Command {
 				if it.Note != "" {
 					by += ": " + it.Note
 				}
-				rows = append(rows, []string{it.Item, state, it.Task, it.Owner, o.when(it.DueAt), by})
+				went := tenure.Handed{Outcome: it.Outcome, Destination: it.Destination}.Says()
+				rows = append(rows, []string{it.Item, state, taskWords(it), it.Owner, o.when(it.DueAt), went, by})
 			}
-			o.table([]string{"item", "state", "task", "owner", "due", "ended by"}, rows)
+			o.table([]string{"item", "state", "task", "owner", "due", "went", "ended by"}, rows)
 		})
 	})
+}
+
+// taskWords says what is to be done, of an artifact with where it is and what is foreseen.
+func taskWords(it client.ChecklistItem) string {
+	if !it.Artifact {
+		return it.Task
+	}
+	return tenure.ArtifactSpec{Name: it.Task, Where: it.Where, To: it.To, Archive: it.Archive}.Summary()
 }
 
 func (a *app) checklistAdd() *cobra.Command {
 	var p client.AddTaskParams
 	var due string
 	cmd := command("add OPERATION TASK", "Add a task to a departure",
-		"The departure's closing certificate waits while the task is open. Its owner is told at once, a day before its date, at it, and\neach week after it.",
+		"The departure's closing certificate waits while the task is open. Its owner is told at once, a day before its date, at it, and\neach week after it.\nWith --artifact TASK names something that gets another owner or is put away: a report, a template, a domain.",
 		cobra.ExactArgs(2), func(cmd *cobra.Command, args []string) (err error) {
 			p.Operation, p.Body.Task = args[0], args[1]
 			if due != "" {
@@ -62,6 +71,8 @@ func (a *app) checklistAdd() *cobra.Command {
 			return tasked(cmd, a, client.AddTask, p)
 		})
 	ownerAndDue(cmd, &p.Body.Owner, &due)
+	cmd.Flags().BoolVar(&p.Body.Artifact, "artifact", false, "it is something whose ownership is handed over: done once it is reassigned or archived")
+	cmd.Flags().StringVar(&p.Body.Where, "where", "", "where the artifact is: the system, and the place in it")
 	return cmd
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -187,14 +188,23 @@ func (a *app) showCounts(ctx context.Context, s *session, p client.GateParams) e
 
 func (a *app) operationDone() *cobra.Command {
 	var p client.TaskParams
-	cmd := command("done OPERATION", "Say that a person's task is done", "", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
+	var to, at string
+	cmd := command("done OPERATION", "Say that a person's task is done", "An artifact is done once it has another owner or was put away: --reassigned-to or --archived-at. A task takes neither.", cobra.ExactArgs(1), func(cmd *cobra.Command, args []string) error {
 		p.Operation = args[0]
+		if p.Body.Destination = cmp.Or(to, at); to != "" {
+			p.Body.Outcome = tenure.ArtifactReassigned
+		} else if at != "" {
+			p.Body.Outcome = tenure.ArtifactArchived
+		}
 		return word(a, cmd, args[0], func(ctx context.Context, s *session) (client.GateAnswer, error) {
 			return client.FinishTask.Call(ctx, s.Client, p)
 		}, false)
 	})
 	cmd.Flags().StringVar(&p.Body.Gate, "gate", "", "the task, where more than one waits")
 	cmd.Flags().StringVar(&p.Body.Note, "note", "", "a remark that is kept with it")
+	cmd.Flags().StringVar(&to, "reassigned-to", "", "of an artifact: who owns it now, in words")
+	cmd.Flags().StringVar(&at, "archived-at", "", "of an artifact: where it was put")
+	cmd.MarkFlagsMutuallyExclusive("reassigned-to", "archived-at")
 	return cmd
 }
 

@@ -177,6 +177,9 @@ func nextSteps(v client.OperationDetail) []string {
 			out = append(out, "tenure vendor list "+id)
 		case tenure.ActTask:
 			say := "tenure operation done " + id + " --gate " + st.Key
+			if st.Gate != nil && st.Gate.Artifact != nil {
+				say += " --reassigned-to WHOM, or --archived-at WHERE"
+			}
 			if st.Gate != nil && st.Gate.Another {
 				say += " --as SOMEBODY-ELSE"
 			}

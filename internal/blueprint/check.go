@@ -55,6 +55,7 @@ func check(bp tenure.Blueprint, src *Source, catalog []connector.Info) (*Compile
 	k.checkNotices()
 	k.checkTasks()
 	k.checkLease()
+	k.checkArtifacts()
 	k.checkVendors()
 	k.checkOrder()
 	k.checkNames()

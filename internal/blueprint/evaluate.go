@@ -32,12 +32,13 @@ type Input struct {
 
 // Desired is what one tenant shall have.
 type Desired struct {
-	Environments []Environment       `json:"environments"`
-	Params       map[string]any      `json:"params"`   // with defaults
-	Features     map[string]bool     `json:"features"` // every declared one
-	Notices      []tenure.NoticeSpec `json:"notices,omitempty"`
-	Jurisdiction string              `json:"jurisdiction,omitempty"`
-	Contract     string              `json:"contract,omitempty"`
+	Environments []Environment         `json:"environments"`
+	Params       map[string]any        `json:"params"`   // with defaults
+	Features     map[string]bool       `json:"features"` // every declared one
+	Notices      []tenure.NoticeSpec   `json:"notices,omitempty"`
+	Artifacts    []tenure.ArtifactSpec `json:"artifacts,omitempty"` // handed over in the tenant's departure
+	Jurisdiction string                `json:"jurisdiction,omitempty"`
+	Contract     string                `json:"contract,omitempty"`
 }
 
 // Environment is one environment of a tenant. Its resources stand in the order
@@ -117,6 +118,7 @@ func (c *Compiled) Evaluate(in Input) (*Desired, error) {
 		out.Environments = append(out.Environments, e.environment(env, shared))
 	}
 	out.Notices = e.notices(shared)
+	out.Artifacts = e.artifacts(shared)
 	out.Jurisdiction = e.told("jurisdiction", e.Blueprint.Jurisdiction, shared)
 	out.Contract = e.told("contract", e.Blueprint.Contract, shared)
 	if err := e.found.Err(); err != nil && !in.Leaving {

@@ -235,7 +235,7 @@ func (l *dialect) unknownName(s scope, name string) (message, hint string) {
 		return "dates isn't known here", "only a record's stages know days"
 	}
 	if _, elsewhere := l.vars[name]; elsewhere {
-		return name + " isn't known here", "a notice is for the whole tenant, not for one environment"
+		return name + " isn't known here", "notices and artifacts are for the whole tenant, not for one environment"
 	}
 	if name == "credential" {
 		return "credential() isn't known here", "only an output may hand a credential over"

@@ -87,6 +87,16 @@ var refusals = []struct {
 		`97:14: $.offboarding.vendors[1].name: two vendors are named "example  print"; name each company once, and list what it holds in one text`,
 		"97:78: $.offboarding.vendors[1].due: who is asked has between a day and a year to answer",
 	}},
+	{"artifact without a place", "quarantine: P7D", "quarantine: P7D\n  artifacts:\n    - {name: The monthly report}", []string{
+		`96:8: $.offboarding.artifacts[0].where: "where" is missing`,
+	}},
+	{"artifacts of which two things are foreseen, that read what isn't there, that nobody hears of, and one twice", "quarantine: P7D", "quarantine: P7D\n  artifacts:\n    - {name: \"Report of ${env.name}\", where: Reports, to: sales, archive: attic}\n    - {name: Flows, where: Builder, owner: \"grp:x\"}\n    - {name: flows, where: builder, to: \"${params.nobody}\"}", []string{
+		"96:27: $.offboarding.artifacts[0].name: env isn't known here; notices and artifacts are for the whole tenant, not for one environment",
+		"96:75: $.offboarding.artifacts[0].archive: one thing is foreseen for an artifact; give to where it gets another owner, archive where it is put away, or neither",
+		`97:44: $.offboarding.artifacts[1].owner: nobody can be told of an artifact as "grp:x"; platform, security, contact, role:NAME, group:NAME or person:NAME`,
+		`98:14: $.offboarding.artifacts[2].name: two artifacts are named "flows" and are at one place; list each artifact once`,
+		`98:50: $.offboarding.artifacts[2].to: unknown parameter "nobody"; there are labels, plan, quota, seats, webhook`,
+	}},
 	{"remnant that isn't any", "db: {connector: fake}", "db: {connector: fake, remnants: [{kinds: [ghosts], clean: true}]}", []string{
 		`18:45: $.systems.db.remnants[0].kinds[0]: "ghosts" is not one of dead-rows, free-space, log, log-archive, replicas, statistics, query-log, temporary-files, versions, access-log, snapshots`,
 	}},
@@ -314,7 +324,7 @@ var refusals = []struct {
 		"49:25: $.resources[1].attributes.mode: credential() isn't known here; only an output may hand a credential over",
 	}},
 	{"notice that asks for an environment", "${tenant.name} (${tenant.organization}) is ready", "${env.name} is ready", []string{
-		"88:51: $.notices[0].text: env isn't known here; a notice is for the whole tenant, not for one environment",
+		"88:51: $.notices[0].text: env isn't known here; notices and artifacts are for the whole tenant, not for one environment",
 	}},
 	{"probe of an unknown kind", "kind: http\n    resource: key", "kind: htpp\n    resource: key", []string{
 		`73:11: $.probes[0].kind: connector fakeweb has no probe "htpp"; did you mean http?`,

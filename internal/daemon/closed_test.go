@@ -276,6 +276,8 @@ func (l *leaving) leaves(tenant string) string {
 	l.approve(op, l.text("approval.note"))
 	task := l.as("olga", "POST", "/v1/operations/"+op+"/checklist", map[string]any{"task": l.text("task.task"), "owner": "platform"}, 2)
 	l.as("olga", "POST", "/v1/operations/"+op+"/done", map[string]any{"gate": task["item"], "note": l.text("task.note")}, 2)
+	artifact := l.as("olga", "POST", "/v1/operations/"+op+"/checklist", map[string]any{"task": l.text("task.task"), "artifact": true, "location": l.text("task.place")}, 2)
+	l.as("olga", "POST", "/v1/operations/"+op+"/done", map[string]any{"gate": artifact["item"], "outcome": "reassigned", "destination": l.text("task.destination")}, 2)
 	l.pass(31 * oneDay)
 	l.gates(op)
 	l.pass(8 * oneDay)

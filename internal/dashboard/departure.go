@@ -39,6 +39,7 @@ type DepartureTask struct {
 	What, Owner string
 	State       string // open, overdue, done or dropped
 	Due         time.Time
+	Where, Went string // of an artifact: where it is, and where it went or is to go
 }
 
 // Remains is something of theirs that is still there.
@@ -74,6 +75,7 @@ type CertificateView struct {
 	Keys         []CertifiedRow
 	Remnants     []RemnantRow
 	Vendors      []VendorRow
+	Artifacts    []ArtifactRow
 	Exceptions   []ExceptionRow
 	LeftOut      []ExceptionRow
 	Download     string
@@ -87,6 +89,12 @@ type CertifiedRow struct {
 	At                  time.Time
 	Until               time.Time
 	Note                string
+}
+
+// ArtifactRow is something that others go on using, and what became of it.
+type ArtifactRow struct {
+	Name, Outcome, By string
+	At                time.Time
 }
 
 // RemnantRow is something that a system physically keeps of deleted data, or may keep.

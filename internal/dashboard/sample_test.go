@@ -316,6 +316,7 @@ func operationView(s shape) dashboard.OperationView {
 		Tasks: []dashboard.TaskRow{
 			{DepartureTask: dashboard.DepartureTask{What: t("Hand the flows over"), Owner: t("group:flows"), State: "overdue", Due: ago(day)}, Actions: actions(t)[:1]},
 			{DepartureTask: dashboard.DepartureTask{What: t("Tell the auditors"), State: "dropped"}, By: t("lena"), Note: t("there are none")},
+			{DepartureTask: dashboard.DepartureTask{What: t("Monthly report"), Where: t("Reports, folder Finance"), Went: t("reassigned to the finance team"), State: "done"}, By: t("lena")},
 		},
 		AddTask:  &dashboard.Action{Label: "Add a task", Post: "/operations/op_1/add-task", Fields: []dashboard.Field{{Name: "task", Label: "What is to be done"}}},
 		StepRows: steps, Dates: []tenure.Projection{{What: t("stores are erased"), At: in(28 * day), Undo: in(14 * day), Why: t("14 days of quarantine")}}, Destructive: 7, OnFailure: tenure.Park, Actions: actions(t),

@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -283,8 +284,14 @@ func confirms(tx *store.Tx, op tenure.Operation, g *tenure.Gate, by string, now 
 }
 
 // FinishTask says that a person has done a task that an operation waits for, or one that was added to its checklist,
-// and gives what names it.
+// and gives what names it. An artifact is Invalid: it needs an outcome.
 func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, by, note string) (string, error) {
+	return s.HandOver(ctx, id, gate, tenure.Handed{}, by, note)
+}
+
+// HandOver is FinishTask for an artifact, of which it says what became. A task takes no outcome: Invalid.
+func (s *Service) HandOver(ctx context.Context, id tenure.OperationID, gate string, handed tenure.Handed, by, note string) (string, error) {
+	handed.Destination = strings.TrimSpace(handed.Destination)
 	if err := person(by); err != nil {
 		return "", err
 	}
@@ -295,7 +302,7 @@ func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, b
 	}
 	if i := slices.IndexFunc(have, func(t tenure.Task) bool { return string(t.ID) == gate }); i >= 0 {
 		if have[i].Step == "" {
-			_, err := s.EndTask(ctx, id, gate, note, by, false)
+			_, err := s.endTask(ctx, id, gate, handed, note, by, false)
 			return gate, err
 		}
 		gate = have[i].Step
@@ -311,20 +318,25 @@ func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, b
 		}
 		key = step.Key
 		now := s.Now()
-		if err := confirms(tx, op.Operation, step.Gate, by, now); err != nil {
+		artifact := step.Gate != nil && step.Gate.Artifact != nil
+		if err := cmp.Or(checkHanded(handed, artifact), confirms(tx, op.Operation, step.Gate, by, now)); err != nil {
 			return err
 		}
 		if err := tx.Approve(tenure.Approval{Operation: id, Step: key, Digest: op.Plan, By: by, At: now, Note: note}); err != nil {
 			return err
 		}
-		e, err := s.entry(ctx, "task.done", by, op.Tenant, id, string(id), map[string]string{"gate": key})
+		facts := map[string]string{"gate": key}
+		if artifact {
+			facts["artifact"] = string(handed.Outcome)
+		}
+		e, err := s.entry(ctx, "task.done", by, op.Tenant, id, string(id), facts)
 		if err != nil {
 			return err
 		}
 		if err := tx.Log(e); err != nil {
 			return err
 		}
-		if err := unlistTask(tx, id, key, by, now); err != nil {
+		if err := unlistTask(tx, op.Operation, step, tenure.TaskDone, handed, by, now); err != nil {
 			return err
 		}
 		return tx.Poke(id, now)

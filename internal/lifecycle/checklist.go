@@ -17,6 +17,8 @@ import (
 )
 
 const (
+	// maxWords bounds a text of a task or an artifact, in characters.
+	maxWords = 500
 	// maxTasks bounds how many tasks may be added to one departure.
 	maxTasks = 500
 	// openTaskRetry is when the closing certificate looks again whether all tasks have ended; the end of one
@@ -34,6 +36,8 @@ type ChecklistItem struct {
 	Item    string // what names it: the plan's step, or the task's id
 	Waiting bool   // it can be done now
 	Another bool   // it isn't the requester who confirms it
+	To      string // who the blueprint foresees as the artifact's owner
+	Archive string // where the blueprint foresees that it is put
 }
 
 // Overdue says whether it is open past its date.
@@ -107,6 +111,12 @@ func planned(op store.OperationRow, st *tenure.Step, row store.StepRow, list []t
 	it := ChecklistItem{Task: taskOf(op.Operation, st, op.CreatedAt), Item: st.Key, Another: st.Gate != nil && st.Gate.Another}
 	if i := slices.IndexFunc(list, func(t tenure.Task) bool { return t.Step == st.Key }); i >= 0 {
 		it.ID, it.Owner, it.DueAt, it.SetBy, it.SetAt = list[i].ID, list[i].Owner, list[i].DueAt, list[i].SetBy, list[i].SetAt
+		if row.State == tenure.StepDone {
+			it.Handed = list[i].Handed
+		}
+	}
+	if st.Gate != nil && st.Gate.Artifact != nil {
+		it.To, it.Archive = st.Gate.Artifact.To, st.Gate.Artifact.Archive
 	}
 	switch row.State {
 	case tenure.StepDone:
@@ -129,6 +139,9 @@ func taskOf(op tenure.Operation, st *tenure.Step, added time.Time) tenure.Task {
 	if g := st.Gate; g != nil {
 		if t.Owner = g.Owner; !g.Due.IsZero() {
 			t.DueAt = g.Due.After(op.CreatedAt)
+		}
+		if g.Artifact != nil {
+			t.Artifact, t.Text, t.Where = true, g.Artifact.Name, g.Artifact.Where
 		}
 	}
 	return t
@@ -160,10 +173,30 @@ func checkWords(what, text string, most int) error {
 
 // AddTask puts a task on the checklist of a departure. While it is open, no closing certificate is issued.
 // An operation of another kind, or one that has ended or issues its certificate, is Conflict.
-func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owner string, due time.Time, by string) (out tenure.Task, err error) {
-	now, text := s.Now(), strings.TrimSpace(text)
-	err = cmp.Or(person(by), checkWords("a task", text, 500), checkTask(owner, due, time.Time{}, now))
+func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owner string, due time.Time, by string) (tenure.Task, error) {
+	text = strings.TrimSpace(text)
+	if err := checkWords("a task", text, maxWords); err != nil {
+		return tenure.Task{}, err
+	}
+	return s.addTask(ctx, id, tenure.Task{Text: text, Owner: owner, DueAt: dueAt(due)}, by)
+}
+
+// AddArtifact is AddTask for something whose ownership is handed over; where it is may be blank.
+func (s *Service) AddArtifact(ctx context.Context, id tenure.OperationID, name, where, owner string, due time.Time, by string) (tenure.Task, error) {
+	name, where = strings.TrimSpace(name), strings.TrimSpace(where)
+	err := checkWords("an artifact's name", name, maxWords)
+	if err == nil && where != "" {
+		err = checkWords("where an artifact is", where, maxWords)
+	}
 	if err != nil {
+		return tenure.Task{}, err
+	}
+	return s.addTask(ctx, id, tenure.Task{Text: name, Artifact: true, Where: where, Owner: owner, DueAt: dueAt(due)}, by)
+}
+
+func (s *Service) addTask(ctx context.Context, id tenure.OperationID, t tenure.Task, by string) (out tenure.Task, err error) {
+	now := s.Now()
+	if err := cmp.Or(person(by), checkTask(t.Owner, t.DueAt, time.Time{}, now)); err != nil {
 		return out, err
 	}
 	return out, s.changeTasks(ctx, id, "task.add", by, func(tx *store.Tx, op store.OperationRow, p *tenure.Plan, rows []store.StepRow, have []tenure.Task) (tenure.Task, error) {
@@ -176,10 +209,9 @@ func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owne
 		case len(have) >= maxTasks:
 			return out, tenure.Errorf(tenure.Conflict, "a departure has at most %d tasks", maxTasks)
 		}
-		out = tenure.Task{
-			ID: tenure.NewID[tenure.TaskID](now), Operation: id, Tenant: op.Tenant, Text: text, Owner: owner, DueAt: dueAt(due),
-			AddedBy: by, AddedAt: now, SetBy: by, SetAt: now, State: tenure.TaskOpen,
-		}
+		out = t
+		out.ID, out.Operation, out.Tenant, out.State = tenure.NewID[tenure.TaskID](now), id, op.Tenant, tenure.TaskOpen
+		out.AddedBy, out.AddedAt, out.SetBy, out.SetAt = by, now, by, now
 		return out, tx.SaveTask(out, firstTold(out, now))
 	})
 }
@@ -203,14 +235,19 @@ func (s *Service) ChangeTask(ctx context.Context, id tenure.OperationID, item, o
 }
 
 // EndTask says that a task which was added by hand is done or, with drop, why it needn't be.
-func (s *Service) EndTask(ctx context.Context, id tenure.OperationID, item, note, by string, drop bool) (out tenure.Task, err error) {
+// An artifact isn't done without its outcome: see HandOver.
+func (s *Service) EndTask(ctx context.Context, id tenure.OperationID, item, note, by string, drop bool) (tenure.Task, error) {
+	return s.endTask(ctx, id, item, tenure.Handed{}, note, by, drop)
+}
+
+func (s *Service) endTask(ctx context.Context, id tenure.OperationID, item string, handed tenure.Handed, note, by string, drop bool) (out tenure.Task, err error) {
 	if err := person(by); err != nil {
 		return out, err
 	}
 	kind, state := "task.end", tenure.TaskDone
 	if drop {
 		kind, state = "task.drop", tenure.TaskDropped
-		err = checkWords("the reason", note, 500)
+		err = checkWords("the reason", note, maxWords)
 	} else if len(note) > 2000 {
 		err = tenure.Errorf(tenure.Invalid, "a note has at most 2,000 bytes")
 	}
@@ -225,7 +262,12 @@ func (s *Service) EndTask(ctx context.Context, id tenure.OperationID, item, note
 		if out.Step != "" {
 			return out, tenure.Errorf(tenure.Conflict, "%s is a task of the plan: it isn't dropped from the checklist", item).WithHint("leave it out with two persons: tenure operation skip %s %s", id, item)
 		}
-		out.State, out.EndedBy, out.EndedAt, out.Note = state, by, now, note
+		if !drop {
+			if err := checkHanded(handed, out.Artifact); err != nil {
+				return out, err
+			}
+		}
+		out.State, out.EndedBy, out.EndedAt, out.Note, out.Handed = state, by, now, note, handed
 		if err := tx.SaveTask(out, time.Time{}); err != nil {
 			return out, err
 		}
@@ -269,6 +311,9 @@ func (s *Service) changeTasks(ctx context.Context, id tenure.OperationID, kind, 
 		if !t.DueAt.IsZero() {
 			facts["due"] = t.DueAt.Format(time.RFC3339)
 		}
+		if t.Artifact {
+			facts["artifact"] = cmp.Or(string(t.Handed.Outcome), string(t.State))
+		}
 		e, err := s.entry(ctx, kind, by, op.Tenant, id, string(id), facts)
 		if err != nil {
 			return err
@@ -287,7 +332,7 @@ func openTask(op store.OperationRow, p *tenure.Plan, rows []store.StepRow, have 
 			return t, tenure.Errorf(tenure.Conflict, "the task is %s already", t.State)
 		}
 		if at := stepIndex(p, t.Step); at < 0 || rows[at].State == tenure.StepPending {
-			t.State, t.EndedBy, t.EndedAt, t.Note = tenure.TaskOpen, "", time.Time{}, ""
+			t.State, t.EndedBy, t.EndedAt, t.Note, t.Handed = tenure.TaskOpen, "", time.Time{}, "", tenure.Handed{}
 			return t, nil
 		}
 	}
@@ -418,19 +463,26 @@ func (s *Service) listTask(ctx context.Context, w store.ApprovalWait, now time.T
 	})
 }
 
-// unlistTask notes that a task of a plan has been done, so that nobody is reminded of it.
-func unlistTask(tx *store.Tx, op tenure.OperationID, step, by string, now time.Time) error {
-	have, err := tx.Tasks(op)
+// unlistTask notes that a task of a plan has ended, so that nobody is reminded of it, and what became of its
+// artifact.
+func unlistTask(tx *store.Tx, op tenure.Operation, st *tenure.Step, state tenure.TaskState, handed tenure.Handed, by string, now time.Time) error {
+	have, err := tx.Tasks(op.ID)
 	if err != nil {
 		return err
 	}
-	for _, t := range have {
-		if t.Step == step && t.State == tenure.TaskOpen {
-			t.State, t.EndedBy, t.EndedAt = tenure.TaskDone, by, now
-			return tx.SaveTask(t, time.Time{})
-		}
+	artifact := handed != tenure.Handed{}
+	i := slices.IndexFunc(have, func(t tenure.Task) bool { return t.Step == st.Key && (artifact || t.State == tenure.TaskOpen) })
+	if i < 0 && !artifact {
+		return nil
 	}
-	return nil
+	t := taskOf(op, st, now)
+	if i >= 0 {
+		t = have[i]
+	} else {
+		t.ID = tenure.NewID[tenure.TaskID](now)
+	}
+	t.State, t.EndedBy, t.EndedAt, t.Handed = state, by, now, handed
+	return tx.SaveTask(t, time.Time{})
 }
 
 // remindTask tells the owner of an open task of it, once; nobody where it can't be done yet.
@@ -441,6 +493,9 @@ func (s *Service) remindTask(ctx context.Context, t tenure.Task, now time.Time) 
 			return err
 		}
 		item, text, next := string(t.ID), t.Text, nextTold(t, now)
+		if t.Artifact {
+			text = tenure.ArtifactSpec{Name: t.Text, Where: t.Where}.Summary()
+		}
 		if t.Step != "" {
 			if item = t.Step; stepIndex(p, item) >= 0 {
 				text = p.Steps[stepIndex(p, item)].Summary
@@ -473,7 +528,10 @@ func tellTask(tx *store.Tx, op store.OperationRow, name string, lang words.Langu
 	if !t.DueAt.IsZero() {
 		date, key = ", due on "+t.DueAt.UTC().Format("2006-01-02 15:04 MST"), "task.due"
 	}
-	what := "There is a task"
+	what, done := "There is a task", ""
+	if t.Artifact {
+		done = " --reassigned-to WHOM, or --archived-at WHERE"
+	}
 	to := []string{t.Owner}
 	if late := !t.DueAt.IsZero() && !now.Before(t.DueAt); late {
 		what, key, to = "A task is overdue", "task.overdue", append(to, "platform")
@@ -482,7 +540,7 @@ func tellTask(tx *store.Tx, op store.OperationRow, name string, lang words.Langu
 		text := strings.TrimSuffix(text, ".")
 		n := store.Notice{
 			ID: fmt.Sprintf("%s/%s/%d/%s", op.ID, t.ID, now.UnixMicro(), r), Kind: tenure.NoticeTask, Tenant: op.Tenant, Operation: op.ID, Recipient: r, CreatedAt: now,
-			Body: fmt.Sprintf("%s in the %s of %s%s: %s. Once it is done: tenure operation done %s --gate %s", what, op.Kind, name, date, text, op.ID, item),
+			Body: fmt.Sprintf("%s in the %s of %s%s: %s. Once it is done: tenure operation done %s --gate %s%s", what, op.Kind, name, date, text, op.ID, item, done),
 		}
 		if r == "contact" {
 			n = written(n, lang, words.Of(key, words.Key("operation."+string(op.Kind)), name, words.Plain(text), words.Moment(t.DueAt)))

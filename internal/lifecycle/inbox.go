@@ -37,6 +37,7 @@ type InboxItem struct {
 	Escalated     bool                 `json:"escalated,omitempty"`
 	EscalatedTo   string               `json:"escalatedTo,omitempty"`
 	Escalation    string               `json:"escalation,omitempty"`
+	Artifact      bool                 `json:"artifact,omitempty"`
 }
 
 // InboxSource lists what waits for a caller's decision beside operations: all of it,
@@ -426,9 +427,13 @@ func (s *Service) inboxTasks(ctx context.Context, c tenure.Caller) (out []InboxI
 				continue
 			}
 		}
+		what, artifact := "a task", g.Gate.Artifact != nil
+		if artifact {
+			what = "an artifact to hand over"
+		}
 		out = append(out, InboxItem{
-			Kind: "task", ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, OperationKind: g.Op.Kind,
-			Summary: fmt.Sprintf("a task of the %s of %s", g.Op.Kind, g.Name), RequestedBy: g.Op.RequestedBy, Digest: g.Op.Plan, Need: 1, OpenedAt: g.Since,
+			Kind: "task", Artifact: artifact, ID: string(g.Operation), Gate: g.Step, Tenant: g.Tenant, TenantName: g.Name, OperationKind: g.Op.Kind,
+			Summary: fmt.Sprintf("%s of the %s of %s", what, g.Op.Kind, g.Name), RequestedBy: g.Op.RequestedBy, Digest: g.Op.Plan, Need: 1, OpenedAt: g.Since,
 		})
 	}
 	return out, nil

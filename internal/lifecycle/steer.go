@@ -1,6 +1,7 @@
 package lifecycle
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -149,10 +150,16 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 		if i < 0 {
 			return tenure.Errorf(tenure.NotFound, "operation %s has no step %q", id, step)
 		}
-		if rows[i].State != tenure.StepFailed {
-			return tenure.Errorf(tenure.Conflict, "step %q is %s; only a failed step can be skipped", step, rows[i].State)
+		task := i < len(p.Steps) && leavable(op.Operation, &p.Steps[i]) && rows[i].State == tenure.StepPending
+		if task {
+			_, _, err = waitingGate(p, rows, step, tenure.ActTask)
+		} else if rows[i].State != tenure.StepFailed {
+			err = tenure.Errorf(tenure.Conflict, "step %q is %s; only a failed step can be skipped", step, rows[i].State)
 		}
-		if i < len(p.Steps) {
+		if err != nil {
+			return err
+		}
+		if i < len(p.Steps) && !task {
 			if err := skippable(p, &p.Steps[i], rows[i]); err != nil {
 				return err
 			}
@@ -179,7 +186,10 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 		default:
 			attested = true
 			if err = tx.AttestException(id, step, by, now); err == nil {
-				err = tx.SetStep(id, rows[i].Seq, tenure.StepFailed, tenure.StepSkipped, now)
+				err = tx.SetStep(id, rows[i].Seq, rows[i].State, tenure.StepSkipped, now)
+			}
+			if err == nil && task {
+				err = cmp.Or(tx.DropWait(id, step), unlistTask(tx, op.Operation, &p.Steps[i], tenure.TaskDropped, tenure.Handed{}, by, now))
 			}
 		}
 		if err != nil {
@@ -195,6 +205,12 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 		return tx.Poke(id, now)
 	})
 	return attested, err
+}
+
+// leavable says whether two persons may leave a step out while it waits: a task of a departure, such as one about
+// something that this tenant never had. What a certificate needs a person's word for isn't.
+func leavable(op tenure.Operation, st *tenure.Step) bool {
+	return op.Kind == tenure.Offboard && st.Action == tenure.ActTask && st.System == ""
 }
 
 // skippable refuses what no two persons may leave out: a gate, a certificate and the

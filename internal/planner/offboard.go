@@ -149,6 +149,14 @@ func letsIn(p blueprint.Probe) bool {
 	return p.Kind == "reachable" || p.Params["auth"] == "credential" && strings.HasPrefix(p.Params["expectStatus"], "2")
 }
 
+// artifacts are what gets another owner or is put away, with the texts worked out for the tenant.
+func (c *compiler) artifacts() []tenure.ArtifactSpec {
+	if c.in.Desired != nil {
+		return c.in.Desired.Artifacts
+	}
+	return c.in.Blueprint.Offboarding.Artifacts
+}
+
 // handover exports what the blueprint hands over, lets persons do their tasks,
 // keeps the export for the customer, and drops it after. The erasure waits for the
 // customer's time, and not for the drop, which a hold on any of it stops.
@@ -167,6 +175,9 @@ func (c *compiler) handover(cut []string, sweep string) (out, dropped []string) 
 	}
 	for i, task := range c.in.Blueprint.Offboarding.Tasks {
 		out = append(out, c.add(tenure.Step{Key: fmt.Sprintf("task/%d", i+1), Stage: tenure.StageHandover, Action: tenure.ActTask, Needs: some([]string{sweep}), Gate: task.Gate(), Summary: task.Task}))
+	}
+	for i, a := range c.artifacts() {
+		out = append(out, c.add(tenure.Step{Key: fmt.Sprintf("artifact/%d", i+1), Stage: tenure.StageHandover, Action: tenure.ActTask, Needs: some([]string{sweep}), Gate: a.Gate(), Summary: a.Summary()}))
 	}
 	if len(exports) == 0 {
 		return out, nil

@@ -18,8 +18,8 @@ func checklistRoutes(s *Server) {
 		out := []client.ChecklistItem{}
 		for _, it := range list {
 			out = append(out, client.ChecklistItem{
-				Item: it.Item, Task: it.Text, Planned: it.Step != "", Owner: it.Owner, DueAt: it.DueAt, Overdue: it.Overdue(now), Waiting: it.Waiting, Another: it.Another,
-				State: it.State, AddedBy: it.AddedBy, AddedAt: it.AddedAt, EndedBy: it.EndedBy, EndedAt: it.EndedAt, Note: it.Note,
+				Item: it.Item, Task: it.Text, Artifact: it.Artifact, Where: it.Where, To: it.To, Archive: it.Archive, Planned: it.Step != "", Owner: it.Owner, DueAt: it.DueAt, Overdue: it.Overdue(now), Waiting: it.Waiting, Another: it.Another,
+				State: it.State, AddedBy: it.AddedBy, AddedAt: it.AddedAt, EndedBy: it.EndedBy, EndedAt: it.EndedAt, Note: it.Note, Outcome: it.Handed.Outcome, Destination: it.Handed.Destination,
 			})
 		}
 		return whole(out), err
@@ -27,6 +27,12 @@ func checklistRoutes(s *Server) {
 	steer := Access{tenure.OperationSteer, OfOperation}
 	route(s, client.AddTask, steer, func(ctx context.Context, c *Call, p *client.AddTaskParams) (client.ChecklistAnswer, error) {
 		return onChecklist(ctx, c, p.OperationChange, func(id tenure.OperationID) (tenure.Task, error) {
+			switch b := &p.Body; {
+			case b.Artifact:
+				return c.Service.AddArtifact(ctx, id, b.Task, b.Where, b.Owner, b.DueAt, c.By())
+			case b.Where != "":
+				return tenure.Task{}, tenure.Errorf(tenure.Invalid, "a location is of an artifact alone").WithHint("say that it is one: artifact")
+			}
 			return c.Service.AddTask(ctx, id, p.Body.Task, p.Body.Owner, p.Body.DueAt, c.By())
 		})
 	})

@@ -44,7 +44,7 @@ var elsewhere = map[string]string{
 }
 
 // signed are the schemas of documents that are shown as they were signed.
-var signed = []string{"CompiledPlan", "Difference", "Gate", "Escalation", "PlannedResource", "Probe", "Projection", "RetentionRule", "Step", "DataClass", "Encryption", "Quorum", "DispositionRule", "DispositionDecision", "Pseudonym", "VendorSpec"}
+var signed = []string{"CompiledPlan", "Difference", "Gate", "Escalation", "PlannedResource", "Probe", "Projection", "RetentionRule", "Step", "DataClass", "Encryption", "Quorum", "DispositionRule", "DispositionDecision", "Pseudonym", "VendorSpec", "ArtifactSpec"}
 
 type property struct {
 	Type       string              `json:"type"`

@@ -274,7 +274,7 @@ func finishTask(ctx context.Context, c *Call, p *client.TaskParams) (client.Gate
 	if err != nil {
 		return client.GateAnswer{}, err
 	}
-	gate, err := c.Service.FinishTask(ctx, id, p.Body.Gate, c.By(), p.Body.Note)
+	gate, err := c.Service.HandOver(ctx, id, p.Body.Gate, tenure.Handed{Outcome: p.Body.Outcome, Destination: p.Body.Destination}, c.By(), p.Body.Note)
 	return client.GateAnswer{Gate: gate}, err
 }
 

@@ -81,6 +81,9 @@ func (v *visit) waitingRow(w client.Waiting) (dashboard.ApprovalRow, error) {
 	if w.Kind == "task" {
 		row.Operation = tenure.OperationID(w.ID)
 		row.Actions = []dashboard.Action{taskDone(row.Operation, w.Gate)}
+		if w.Artifact {
+			row.Actions = []dashboard.Action{handOver(row.Operation, w.Gate, "", "")}
+		}
 		return row, nil
 	}
 	if w.Kind == "blocked" {

@@ -119,6 +119,9 @@ func certifiedInto(view *dashboard.CertificateView, d *evidence.Departure) {
 	for i := range d.Vendors {
 		view.Vendors = append(view.Vendors, vendorRow(&d.Vendors[i]))
 	}
+	for _, a := range d.Artifacts {
+		view.Artifacts = append(view.Artifacts, dashboard.ArtifactRow{Name: brief(a.Name), Outcome: a.Outcome, By: a.By, At: a.At})
+	}
 	for _, b := range d.Backups {
 		view.Resources = append(view.Resources, remainder("backup", b.Where, b.Expires))
 	}

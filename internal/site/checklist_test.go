@@ -50,14 +50,21 @@ func TestChecklistPages(t *testing.T) {
 	if _, _, err := h.svc.NewDepartureLink(ctx, "acme", "anybody", 24*time.Hour, "olga"); tenure.CodeOf(err) != tenure.Invalid {
 		t.Error(err)
 	}
+	staff.change(at+"/add-task", "task", "Old <i>dashboard</i>", "artifact", "true", "where", "Charts, shared folder").wants(t, 200, "Old &lt;i&gt;dashboard", "Charts, shared folder", "to be handed over or archived", "It is handed over")
 	list, err := h.svc.Checklist(ctx, op.ID)
 	h.must(err)
-	var items []string
+	items := make(map[string]string)
 	for _, it := range list {
-		if it.Step == "" {
-			items = append(items, it.Item)
-		}
+		items[strings.Fields(it.Text)[0]] = it.Item
 	}
-	staff.change(at+"/done", "gate", items[0], "note", "by phone").wants(t, 200, "by phone")
-	staff.change(at+"/drop", "item", items[1], "reason", "there are no flows").wants(t, 200, "there are no flows")
+	staff.change(at+"/done", "gate", items["Tell"], "note", "by phone").wants(t, 200, "by phone")
+	if a := staff.change(at+"/done", "gate", items["Old"], "outcome", "reassigned"); strings.Contains(a.body, "reassigned to") {
+		t.Error("an artifact is handed over to nobody")
+	}
+	staff.change(at+"/done", "gate", items["Old"], "outcome", "reassigned", "destination", "the <b>finance</b> team").wants(t, 200, "reassigned to the &lt;b&gt;finance")
+	h.stranger().get("/departure/"+other.Reveal()).wants(t, 200, "Charts, shared folder", "reassigned to the &lt;b&gt;finance")
+	if a := h.stranger().get("/departure/" + customer.Reveal()); strings.Contains(a.body, "Charts, shared folder") {
+		t.Error("who leaves sees what isn't theirs to hand over")
+	}
+	staff.change(at+"/drop", "item", items["Name"], "reason", "there are no flows").wants(t, 200, "there are no flows")
 }

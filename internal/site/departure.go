@@ -140,6 +140,9 @@ func (s *Site) departureTasks(r *http.Request, t *lifecycle.TenantView, view *da
 		if view.Stakeholder {
 			row.Owner = it.Owner
 		}
+		if it.Artifact {
+			handedInto(&row, it.Where, it.To, it.Archive, it.State, it.Handed)
+		}
 		if it.Overdue(s.o.Governor.Now()) {
 			row.State = "overdue"
 		}

@@ -199,10 +199,16 @@ func (v *visit) stepActions(row *dashboard.StepRow, st *tenure.Step, o client.Op
 		v.skipAction(row, o, t)
 	case row.Action == tenure.ActTask && row.State != tenure.StepDone && waitsAtGates(o.State) && ready(o, st) && v.may(tenure.OperationSteer, t):
 		done := taskDone(o.ID, row.Key)
+		if st.Gate != nil && st.Gate.Artifact != nil {
+			done = handOver(o.ID, row.Key, st.Gate.Artifact.To, st.Gate.Artifact.Archive)
+		}
 		if st.Gate != nil && st.Gate.Another && tenure.SamePerson(o.RequestedBy, v.caller.Name) {
 			done.Not = "You requested the operation; another person confirms this task."
 		}
 		row.Actions = append(row.Actions, done)
+		if o.Kind == tenure.Offboard && st.System == "" {
+			v.skipAction(row, o, t)
+		}
 	}
 }
 
@@ -376,11 +382,13 @@ func (v *visit) steer() error {
 	case "done":
 		p := client.TaskParams{OperationChange: change}
 		p.Body.Gate, p.Body.Note = v.PostFormValue("gate"), v.PostFormValue("note")
+		p.Body.Outcome, p.Body.Destination = tenure.ArtifactOutcome(v.PostFormValue("outcome")), v.PostFormValue("destination")
 		_, err = ask(v, client.FinishTask, p)
 		say = "Thank you: it goes on."
 	case "add-task":
 		p := client.AddTaskParams{OperationChange: change}
 		p.Body.Task, p.Body.Owner, p.Body.DueAt = v.PostFormValue("task"), v.PostFormValue("owner"), day(v.PostFormValue("due"))
+		p.Body.Artifact, p.Body.Where = v.PostFormValue("artifact") == "true", v.PostFormValue("where")
 		_, err = ask(v, client.AddTask, p)
 		say = "It is on the checklist."
 	case "assign":

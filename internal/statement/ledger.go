@@ -18,16 +18,17 @@ import (
 // ledger is what the log and an operation's receipts say of what a certificate
 // is about.
 type ledger struct {
-	plan     *tenure.Plan
-	rows     []store.StepRow
-	moves    []logged                     // of the tenant
-	ended    map[string]logged            // the last result of each step of the operation
-	gone     map[tenure.ResourceID]logged // the last entry that says of a resource that it is gone, of any operation
-	attested map[string]logged            // by step: the attestation of its exception
-	excused  map[string]store.Exception   // by step: those that a second person attested
-	tasks    map[string]logged            // by step: a person's word that it is done
-	vendors  map[string]logged            // by step: a company's last answer
-	covered  map[string]logged            // by digest: the review of an addition
+	plan      *tenure.Plan
+	rows      []store.StepRow
+	moves     []logged                     // of the tenant
+	ended     map[string]logged            // the last result of each step of the operation
+	gone      map[tenure.ResourceID]logged // the last entry that says of a resource that it is gone, of any operation
+	attested  map[string]logged            // by step: the attestation of its exception
+	excused   map[string]store.Exception   // by step: those that a second person attested
+	tasks     map[string]logged            // by step: a person's word that it is done
+	vendors   map[string]logged            // by step: a company's last answer
+	artifacts map[string]logged            // by item of the checklist: what became of an artifact
+	covered   map[string]logged            // by digest: the review of an addition
 }
 
 // logged is an entry of the log.
@@ -37,11 +38,12 @@ type logged struct {
 	step   string
 	to     string // the state, of a tenant's move
 	said   string // digest of what a company said
+	became string // what became of an artifact
 	proven bool   // it ended, and was read back
 }
 
 func (s Source) ledger(ctx context.Context, t *engine.Task) (*ledger, error) {
-	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), tasks: make(map[string]logged), vendors: make(map[string]logged), covered: make(map[string]logged)}
+	l := &ledger{plan: t.Plan, ended: make(map[string]logged), gone: make(map[tenure.ResourceID]logged), attested: make(map[string]logged), excused: make(map[string]store.Exception), tasks: make(map[string]logged), vendors: make(map[string]logged), artifacts: make(map[string]logged), covered: make(map[string]logged)}
 	var err error
 	if l.rows, err = s.DB.Steps(ctx, t.Operation.ID); err != nil {
 		return nil, err
@@ -85,8 +87,12 @@ func (l *ledger) note(op tenure.OperationID, e *audit.Entry, digest string) {
 	case e.Kind == "exception.attest" && e.Operation == op:
 		l.attested[n.step] = n
 	case e.Kind == "task.done" && e.Operation == op:
-		n.step = str("gate")
+		n.step, n.became = str("gate"), str("artifact")
 		l.tasks[n.step] = n
+		l.artifacts[n.step] = n
+	case (e.Kind == evidence.ArtifactEnded || e.Kind == evidence.ArtifactDrop) && e.Operation == op:
+		n.step, n.became = str("task"), str("artifact")
+		l.artifacts[n.step] = n
 	case (e.Kind == evidence.VendorAnswered || e.Kind == evidence.VendorRecorded) && e.Operation == op:
 		n.step, n.said = str("gate"), str("said")
 		l.vendors[n.step] = n

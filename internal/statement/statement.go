@@ -40,7 +40,7 @@ func (s Source) Departure(ctx context.Context, t *engine.Task) (*evidence.Depart
 		Blueprint: evidence.Blueprint{Name: t.Plan.Blueprint.Name, Revision: t.Plan.Blueprint.Digest},
 	}
 	for _, f := range []func(context.Context, *engine.Task, *ledger, *evidence.Departure) error{
-		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyRemnants, s.certifyVendors, s.certifyEarlier,
+		s.certifyPeople, s.certifyResources, s.certifyKeys, s.certifyExceptions, s.certifyAdditions, s.certifyRemnants, s.certifyVendors, s.certifyArtifacts, s.certifyEarlier,
 	} {
 		if err := f(ctx, t, l, d); err != nil {
 			return nil, nil, err
@@ -78,6 +78,9 @@ func (l *ledger) list(d *evidence.Departure) {
 	}
 	for _, v := range d.Vendors {
 		all = append(all, logged{digest: v.Entry, at: v.At})
+	}
+	for _, a := range d.Artifacts {
+		all = append(all, logged{digest: a.Entry, at: a.At})
 	}
 	slices.SortStableFunc(all, func(a, b logged) int { return a.at.Compare(b.at) })
 	seen := make(map[string]bool)

@@ -83,7 +83,7 @@ var facts = declare([]covered{
 	{table: "approval_wait", key: "operation step", whose: byOperation, parts: `tenant action gate resources destructive; dates: since expires_at remind_at escalate_at;
 		reminded: reminded_at; escalated: escalated_at escalated_to escalated_why`},
 	{table: "exception", key: "operation step", whose: byOperation, parts: "reason asked_by asked_at; attested: attested_by attested_at"},
-	{table: "task", key: "operation id", whose: byOperation, parts: "tenant step task added_by added_at; see: owner due_at set_by set_at; end: state ended_by ended_at note"},
+	{table: "task", key: "operation id", whose: byOperation, parts: "tenant step task added_by added_at; see: owner due_at set_by set_at; end: state ended_by ended_at note; artifact: artifact place; outcome: outcome destination"},
 	{table: "resource", key: "id", whose: byTenant, parts: `tenant environment key system type layer created_at; name: name; desired: desired; needs: classes needs; live: live;
 		state: state verdict expires_at; normal: normal; observed: observed`},
 	{table: "secret", key: "resource", parts: "key box created_at; claimed: claimed_at; made: operation; first: first_at"},

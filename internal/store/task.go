@@ -8,10 +8,11 @@ import (
 )
 
 func tasks(q querier, rest string, args ...any) (out []tenure.Task, err error) {
-	err = q.Rows(`select operation, id, tenant, step, task, owner, due_at, added_by, added_at, set_by, set_at, state, ended_by, ended_at, note from task where `+rest, args, func(r scanner) error {
+	err = q.Rows(`select operation, id, tenant, step, task, artifact, place, owner, due_at, added_by, added_at, set_by, set_at, state, ended_by, ended_at, note, outcome, destination from task where `+rest, args, func(r scanner) error {
 		var t tenure.Task
-		var due, added, set, ended int64
-		err := r.Scan(&t.Operation, &t.ID, &t.Tenant, &t.Step, &t.Text, &t.Owner, &due, &t.AddedBy, &added, &t.SetBy, &set, &t.State, &t.EndedBy, &ended, &t.Note)
+		var artifact, due, added, set, ended int64
+		err := r.Scan(&t.Operation, &t.ID, &t.Tenant, &t.Step, &t.Text, &artifact, &t.Where, &t.Owner, &due, &t.AddedBy, &added, &t.SetBy, &set, &t.State, &t.EndedBy, &ended, &t.Note, &t.Handed.Outcome, &t.Handed.Destination)
+		t.Artifact = artifact == 1
 		t.DueAt, t.AddedAt, t.SetAt, t.EndedAt = fromMicros(due), fromMicros(added), fromMicros(set), fromMicros(ended)
 		out = append(out, t)
 		return err
@@ -42,12 +43,13 @@ func (db *DB) UnlistedTasks(ctx context.Context, limit int) ([]ApprovalWait, err
 
 // SaveTask puts a task on the checklist, or changes it. Its owner is told at remind; zero is never.
 func (tx *Tx) SaveTask(t tenure.Task, remind time.Time) error {
-	_, err := tx.Exec(`insert into task (operation, id, tenant, step, task, added_by, added_at, owner, due_at, set_by, set_at, state, ended_by, ended_at, note, remind_at)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+	_, err := tx.Exec(`insert into task (operation, id, tenant, step, task, added_by, added_at, owner, due_at, set_by, set_at, state, ended_by, ended_at, note, remind_at, artifact, place, outcome, destination)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)
 		on conflict (operation, id) do update set tenant = excluded.tenant, step = excluded.step, task = excluded.task, added_by = excluded.added_by, added_at = excluded.added_at, owner = excluded.owner, due_at = excluded.due_at, set_by = excluded.set_by, set_at = excluded.set_at,
-			state = excluded.state, ended_by = excluded.ended_by, ended_at = excluded.ended_at, note = excluded.note, remind_at = excluded.remind_at`,
+			state = excluded.state, ended_by = excluded.ended_by, ended_at = excluded.ended_at, note = excluded.note, remind_at = excluded.remind_at,
+			artifact = excluded.artifact, place = excluded.place, outcome = excluded.outcome, destination = excluded.destination`,
 		string(t.Operation), string(t.ID), string(t.Tenant), t.Step, t.Text, t.AddedBy, micros(t.AddedAt), t.Owner, micros(t.DueAt), t.SetBy, micros(t.SetAt),
-		string(t.State), t.EndedBy, micros(t.EndedAt), t.Note, micros(remind))
+		string(t.State), t.EndedBy, micros(t.EndedAt), t.Note, micros(remind), flag(t.Artifact), t.Where, string(t.Handed.Outcome), t.Handed.Destination)
 	if err == nil && t.State != tenure.TaskOpen {
 		err = tx.recallTask(t)
 	}
