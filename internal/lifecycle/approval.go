@@ -26,6 +26,9 @@ func (s *Service) ApproveAs(ctx context.Context, c tenure.Caller, id tenure.Oper
 	if err := signer(c); err != nil {
 		return "", err
 	}
+	if note, err = tenure.Line("the note", note, tenure.MaxReason); err != nil {
+		return "", err
+	}
 	now := s.Now()
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		op, p, rows, err := s.operation(tx, id)
@@ -286,6 +289,10 @@ func confirms(tx *store.Tx, op tenure.Operation, g *tenure.Gate, by string, now 
 // and gives what names it.
 func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, by, note string) (string, error) {
 	if err := person(by); err != nil {
+		return "", err
+	}
+	note, err := tenure.Line("the note", note, tenure.MaxReason)
+	if err != nil {
 		return "", err
 	}
 	key := ""

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/engine"
@@ -148,19 +147,12 @@ func dueAt(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-// checkWords refuses a text that isn't there, or is more than a line of so many characters.
-func checkWords(what, text string, most int) error {
-	if text == "" || utf8.RuneCountInString(text) > most || oneLine(what, text) != nil {
-		return tenure.Errorf(tenure.Invalid, "%s is one line of up to %d characters", what, most)
-	}
-	return nil
-}
-
 // AddTask puts a task on the checklist of a departure. While it is open, no closing certificate is issued.
 // An operation of another kind, or one that has ended or issues its certificate, is Conflict.
 func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owner string, due time.Time, by string) (out tenure.Task, err error) {
-	now, text := s.Now(), strings.TrimSpace(text)
-	err = cmp.Or(person(by), checkWords("a task", text, 500), checkTask(owner, due, time.Time{}, now))
+	now := s.Now()
+	text, err = tenure.NeedLine("the task", text, 500)
+	err = cmp.Or(person(by), err, checkTask(owner, due, time.Time{}, now))
 	if err != nil {
 		return out, err
 	}
@@ -208,9 +200,9 @@ func (s *Service) EndTask(ctx context.Context, id tenure.OperationID, item, note
 	kind, state := "task.end", tenure.TaskDone
 	if drop {
 		kind, state = "task.drop", tenure.TaskDropped
-		err = checkWords("the reason", note, 500)
-	} else if len(note) > 2000 {
-		err = tenure.Errorf(tenure.Invalid, "a note has at most 2,000 bytes")
+		note, err = tenure.NeedLine("the reason", note, 500)
+	} else {
+		note, err = tenure.Line("the note", note, tenure.MaxReason)
 	}
 	if err != nil {
 		return out, err

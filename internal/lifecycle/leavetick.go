@@ -143,7 +143,7 @@ func (s *Service) openLeave(ctx context.Context, a store.LeaveAsk, t store.Tenan
 		return s.endAsk(ctx, a, now, store.Notice{ID: s.leaveDaily("gone", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now,
 			Body: fmt.Sprintf("Somebody asked, with this address, that %s leave. It is leaving already, so there is nothing for you to do.", t.Name)})
 	}
-	l := tenure.LeaveRequest{ID: a.ID, Tenant: t.ID, Requester: address, Reason: someLine(a.Reason, 1000), AskedAt: now, ExpiresAt: now.Add(tenure.LeaveConfirmWithin), State: tenure.LeaveAsked}
+	l := tenure.LeaveRequest{ID: a.ID, Tenant: t.ID, Requester: address, Reason: a.Reason, AskedAt: now, ExpiresAt: now.Add(tenure.LeaveConfirmWithin), State: tenure.LeaveAsked}
 	body := fmt.Sprintf("Somebody asked, with this address, that %s leave. If that was you, confirm it here within 48 hours, without an account: %s If it wasn't, do nothing: without your confirmation nothing happens.", t.Name, s.linkTo(LeavePath+"/", s.leaveSecret(l, tenure.LeaveRequester)))
 	e, err := s.entry(ctx, "leave.request", "", t.ID, "", string(l.ID), map[string]string{"expires": l.ExpiresAt.Format(time.RFC3339)})
 	if err != nil {
