@@ -51,8 +51,6 @@ func (a Agreement) Check(classes []string, now time.Time) error {
 		return Errorf(Invalid, "an agreement names 1 to 20 parties")
 	case len(a.Classes) == 0:
 		return Errorf(Invalid, "an agreement names the data classes that it is about")
-	case a.Purpose == "" || len(a.Purpose) > 1000:
-		return Errorf(Invalid, "an agreement's purpose has 1 to 1,000 bytes")
 	case a.ExpiresAt.IsZero():
 		return Errorf(Invalid, "an agreement has an end")
 	case !a.ExpiresAt.After(now):
@@ -60,9 +58,15 @@ func (a Agreement) Check(classes []string, now time.Time) error {
 	case !a.ExpiresAt.After(a.StartsAt):
 		return Errorf(Invalid, "the agreement ends before it starts")
 	}
+	if _, err := NeedLines("an agreement's purpose", a.Purpose, MaxReason); err != nil {
+		return err
+	}
 	for i, p := range a.Parties {
-		if p == "" || len(p) > 200 || slices.Contains(a.Parties[:i], p) {
-			return Errorf(Invalid, "a party's name has 1 to 200 bytes and is named once")
+		if _, err := NeedLine("a party's name", p, MaxTitle); err != nil {
+			return err
+		}
+		if slices.Contains(a.Parties[:i], p) {
+			return Errorf(Invalid, "the party %q is named twice", clip(p))
 		}
 	}
 	for i, c := range a.Classes {

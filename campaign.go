@@ -2,7 +2,6 @@ package tenure
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -76,9 +75,10 @@ type Campaign struct {
 
 // Check refuses a campaign that can't be started at now.
 func (c Campaign) Check(now time.Time) error {
+	if _, err := NeedLine("a campaign's name", c.Name, MaxTitle); err != nil {
+		return err
+	}
 	switch {
-	case c.Name == "" || len(c.Name) > 200:
-		return Errorf(Invalid, "a campaign's name has 1 to 200 bytes")
 	case len(c.Covers) == 0:
 		return Errorf(Invalid, "a campaign covers something").WithHint("kinds: %s", joinWords(ReviewKinds))
 	case len(c.Reviewers) == 0 || len(c.Reviewers) > MaxReviewers:
@@ -184,8 +184,10 @@ func (i ReviewItem) Reassign(c Campaign, to, by, why string, now time.Time) (Rev
 		return i, Errorf(Forbidden, "item %d concerns %s, who can't review it", i.Seq, to).WithHint("nobody reviews their own access or that of a machine they answer for")
 	case SamePerson(to, i.Reviewer):
 		return i, Errorf(Conflict, "item %d is for %s to review already", i.Seq, to)
-	case strings.TrimSpace(why) == "" || len(why) > 1000:
-		return i, Errorf(Invalid, "giving an item to another reviewer needs a reason of at most 1,000 bytes")
+	}
+	why, err := NeedLines("the reason for giving an item to another reviewer", why, MaxReason)
+	if err != nil {
+		return i, err
 	}
 	i.Reviewer, i.Assigned, i.AssignWhy = to, by, why
 	return i, nil
@@ -214,12 +216,11 @@ func CheckDecision(c Campaign, item ReviewItem, d ReviewItem) error {
 		return Errorf(Invalid, "a %s can't be made less of", item.Kind).WithHint("keep it or revoke it")
 	case d.Decision != ReviewChange && d.ChangeTo != nil:
 		return Errorf(Invalid, "only the answer change says what to")
-	case d.Decision != ReviewKeep && d.Reason == "":
+	case d.Decision != ReviewKeep && !Shows(d.Reason):
 		return Errorf(Invalid, "an answer that takes access away needs a reason")
-	case len(d.Reason) > 1000:
-		return Errorf(Invalid, "a reason has at most 1,000 bytes")
 	}
-	return nil
+	_, err := Lines("the reason", d.Reason, MaxReason)
+	return err
 }
 
 // Narrowed is the grant that a review makes of one: never more than it was. A

@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 )
 
 // TaskState is where a task on a departure's checklist stands.
@@ -52,7 +51,7 @@ const (
 func CheckOwner(owner string) error {
 	kind, name, named := strings.Cut(owner, ":")
 	known := slices.Contains([]string{"platform", "security", "contact"}, owner) || named && slices.Contains([]string{"role", "group", "person"}, kind) && name != "" && strings.TrimSpace(name) == name
-	if owner != "" && !known || len(owner) > 200 || strings.ContainsFunc(owner, unicode.IsControl) {
+	if line, err := Line("owner", owner, MaxTitle); owner != "" && !known || err != nil || line != owner || named && !Shows(name) {
 		return Errorf(Invalid, "a task's owner can't be %q", clip(owner)).WithHint("platform, security, contact, role:NAME, group:NAME or person:NAME")
 	}
 	return nil

@@ -2,7 +2,6 @@ package tenure
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -16,9 +15,10 @@ const (
 func (h Hold) CheckCustodians() error {
 	var names []string
 	for _, c := range h.Custodians {
+		if _, err := NeedLine("a custodian's name", c.Name, MaxTitle); err != nil {
+			return err
+		}
 		switch {
-		case strings.TrimSpace(c.Name) == "" || len(c.Name) > 200:
-			return Errorf(Invalid, "a custodian needs a name of at most 200 bytes")
 		case NamesPerson(names, c.Name):
 			return Errorf(Invalid, "custodian %q is named twice", c.Name)
 		}

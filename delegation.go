@@ -2,7 +2,6 @@ package tenure
 
 import (
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -39,16 +38,15 @@ func (d Delegation) Check(own []Grant, now time.Time) error {
 		return Errorf(Invalid, "a delegation names who gives and who gets it")
 	case SamePerson(d.From, d.To):
 		return Errorf(Invalid, "nobody delegates to themselves")
-	case strings.TrimSpace(d.Reason) == "":
-		return Errorf(Invalid, "a delegation needs a reason")
-	case len(d.Reason) > 1000:
-		return Errorf(Invalid, "a reason has at most 1,000 bytes")
 	case !d.EndsAt.After(d.StartsAt):
 		return Errorf(Invalid, "a delegation ends after it begins")
 	case !d.EndsAt.After(now):
 		return Errorf(Invalid, "the delegation's end has passed already")
 	case d.EndsAt.Sub(d.StartsAt) > MaxDelegation:
 		return Errorf(Invalid, "a delegation lasts at most %d days", MaxDelegation/(24*time.Hour)).WithHint("somebody who is away for longer gives up the role")
+	}
+	if _, err := NeedLines("the reason for a delegation", d.Reason, MaxReason); err != nil {
+		return err
 	}
 	if err := d.Scope.Check(); err != nil {
 		return err

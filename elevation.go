@@ -213,9 +213,11 @@ func (e Elevation) begin(kind ElevationKind, to ElevationState, have []Grant, li
 		return e, err
 	}
 	length := e.For.After(now).Sub(now)
+	var err error
+	if e.Reason, err = NeedLines("the reason for an elevation", e.Reason, MaxReason); err != nil {
+		return e, err
+	}
 	switch {
-	case strings.TrimSpace(e.Reason) == "" || len(e.Reason) > 1000:
-		return e, Errorf(Invalid, "an elevation needs a reason of at most 1,000 bytes")
 	case e.For.IsZero() || length < time.Minute || length > limit:
 		return e, Errorf(Invalid, "an elevation lasts from a minute to %s", limit).WithHint("write it like PT2H")
 	case (e.System == "") != (e.Access == DirectNone):
@@ -226,7 +228,6 @@ func (e Elevation) begin(kind ElevationKind, to ElevationState, have []Grant, li
 		return e, Errorf(Invalid, "direct access is to tenants by name, at most %d", MaxDirectTenants)
 	}
 	e.Kind, e.State, e.RequestedAt, e.Version = kind, to, now, 1
-	var err error
 	_, e.Digest, err = e.Asked()
 	return e, err
 }
@@ -287,8 +288,9 @@ func (e Elevation) Reject(by Caller, why string, now time.Time) (Elevation, erro
 	if err := e.another(by, "rejects"); err != nil {
 		return e, err
 	}
-	if strings.TrimSpace(why) == "" || len(why) > 1000 {
-		return e, Errorf(Invalid, "a rejection needs a reason of at most 1,000 bytes")
+	why, err := NeedLines("the reason for a rejection", why, MaxReason)
+	if err != nil {
+		return e, err
 	}
 	e.State, e.DecidedBy, e.DecidedAt, e.Why = ElevationRejected, by.Name, now, why
 	return e, nil
@@ -319,8 +321,9 @@ func (e Elevation) Revoke(by, why string, now time.Time) (Elevation, error) {
 	if err := e.move(ElevationRevoked); err != nil {
 		return e, err
 	}
-	if len(why) > 1000 {
-		return e, Errorf(Invalid, "a reason has at most 1,000 bytes")
+	why, err := Lines("the reason", why, MaxReason)
+	if err != nil {
+		return e, err
 	}
 	e.State, e.EndedAt, e.EndedBy, e.Why = ElevationRevoked, now, by, why
 	return e, nil
@@ -365,8 +368,10 @@ func (e Elevation) Review(by Caller, note string, now time.Time) (Elevation, err
 		return e, Errorf(Invalid, "elevation %s was approved beforehand; break-glass is what is reviewed", e.ID)
 	case !e.ReviewedAt.IsZero():
 		return e, Errorf(Conflict, "%s has reviewed it already", e.ReviewedBy)
-	case strings.TrimSpace(note) == "" || len(note) > 2000:
-		return e, Errorf(Invalid, "a review says in at most 2,000 bytes what was found")
+	}
+	note, err := NeedLines("what the review found", note, 2*MaxReason)
+	if err != nil {
+		return e, err
 	}
 	if err := e.another(by, "reviews"); err != nil {
 		return e, err

@@ -54,9 +54,11 @@ const MoveFormat = 1
 // and aren't touched, yet a role that conflicts with one is refused.
 func MakeMove(m Move, have []Grant, to []MoveRole) (Move, error) {
 	m.Format, m.Keeps, m.Ends, m.Begins = MoveFormat, nil, nil, nil
+	var err error
+	if m.Reason, err = NeedLines("a move's reason", m.Reason, MaxReason); err != nil {
+		return m, err
+	}
 	switch {
-	case m.Reason == "" || len(m.Reason) > 1000:
-		return m, Errorf(Invalid, "a move's reason has 1 to 1,000 bytes")
 	case len(to) > 50:
 		return m, Errorf(Invalid, "a move gives at most 50 roles")
 	case SamePerson(m.By, m.Name):

@@ -1,6 +1,10 @@
 package tenure
 
-import "time"
+import (
+	"slices"
+	"strings"
+	"time"
+)
 
 // QuietHours are the hours in which somebody isn't to be disturbed, by the clock of a time zone:
 // from From until To, over midnight where To is earlier, and with Weekends all of Saturday and
@@ -157,8 +161,10 @@ func clockTime(s string) (time.Duration, error) {
 
 // Zone finds a time zone of the IANA's list; "" is UTC. An unknown one is Invalid.
 func Zone(name string) (*time.Location, error) {
-	if name == "Local" { // the machine's own, which says nothing of a person's
-		return nil, Errorf(Invalid, "%q is no time zone", name).WithHint("write it like Europe/Berlin or America/New_York")
+	// Files that machines keep among the zones and that are none of the list: the machine's own, which says nothing of
+	// a person's, copies of the whole list, and placeholders.
+	if area, _, _ := strings.Cut(name, "/"); slices.Contains([]string{"Local", "localtime", "posix", "posixrules", "right", "Factory", "SystemV"}, area) {
+		return nil, Errorf(Invalid, "%q is no time zone", clip(name)).WithHint("write it like Europe/Berlin or America/New_York")
 	}
 	at, err := time.LoadLocation(name)
 	if err != nil {

@@ -51,9 +51,10 @@ type SignedStandingRule struct {
 // Check refuses a rule that anybody could trigger, without a bound, or that lasts
 // longer than MaxStanding from now.
 func (r StandingRule) Check(now time.Time) error {
+	if _, err := NeedLine("the name of a standing approval", r.Name, 100); err != nil {
+		return err
+	}
 	switch {
-	case strings.TrimSpace(r.Name) == "" || len(r.Name) > 100:
-		return Errorf(Invalid, "a standing approval has a name of 1 to 100 bytes")
 	case r.Trigger == "" && r.Source == "":
 		return Errorf(Invalid, "a standing approval says by which trigger or from which source a request comes").WithHint("trigger: what the request's key begins with; source: the name of who asks")
 	case len(r.Trigger) > 200 || len(r.Source) > 200 || len(r.Revision) > 100:

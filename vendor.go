@@ -1,12 +1,9 @@
 package tenure
 
 import (
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 )
 
 // VendorSpec is a company that holds data of tenants and has no interface. In a departure it is told to
@@ -55,8 +52,8 @@ type VendorReply struct {
 	EvidenceSHA256 string       `json:"evidenceSha256,omitempty"` // of a file, in 64 hexadecimal digits
 }
 
-// Checked is the reply without blanks around its parts. Invalid if it says too little, too much, or what
-// can't be: each text is one line without control characters.
+// Checked is the reply without white space around its parts. Invalid if it says too little, too much, or
+// what can't be: each text is a Line.
 func (r VendorReply) Checked(now time.Time) (VendorReply, error) {
 	for _, f := range []struct {
 		what string
@@ -70,14 +67,13 @@ func (r VendorReply) Checked(now time.Time) (VendorReply, error) {
 		{"the evidence", &r.Evidence, MaxVendorEvidence, false},
 		{"the file's SHA-256", &r.EvidenceSHA256, 100, false},
 	} {
-		*f.text = strings.TrimSpace(*f.text)
-		switch {
-		case f.need && *f.text == "":
-			return r, Errorf(Invalid, "%s is missing", f.what)
-		case !utf8.ValidString(*f.text) || strings.ContainsFunc(*f.text, func(c rune) bool { return !unicode.IsPrint(c) }):
-			return r, Errorf(Invalid, "%s has to be one line of text", f.what)
-		case utf8.RuneCountInString(*f.text) > f.max:
-			return r, Errorf(Invalid, "%s has more than %d characters", f.what, f.max)
+		read := Line
+		if f.need {
+			read = NeedLine
+		}
+		var err error
+		if *f.text, err = read(f.what, *f.text, f.max); err != nil {
+			return r, err
 		}
 	}
 	r.EvidenceSHA256 = strings.ToLower(r.EvidenceSHA256)
@@ -95,12 +91,6 @@ func (r VendorReply) Checked(now time.Time) (VendorReply, error) {
 		return r, Errorf(Invalid, "the date until which it is kept is more than %d years away", MaxVendorYears).WithHint("ask who sent you the link")
 	}
 	return r, nil
-}
-
-// IsMailAddress says whether a text is one plain mail address.
-func IsMailAddress(s string) bool {
-	a, err := mail.ParseAddress(s)
-	return err == nil && a.Address == s && len(s) <= 254
 }
 
 // Vendor is what one company was asked in one departure, and what it said.

@@ -9,6 +9,9 @@ import (
 	"os/signal"
 	"syscall"
 	_ "time/tzdata" // of persons' quiet hours, where the machine knows no zones
+	"unicode/utf8"
+
+	"github.com/tenurehq/tenure"
 )
 
 func main() {
@@ -23,6 +26,11 @@ func (a *app) run(args []string) int {
 	defer stop()
 	context.AfterFunc(ctx, stop)
 	root := a.root()
+	for i, arg := range args {
+		if !utf8.ValidString(arg) {
+			return a.fail(tenure.Errorf(tenure.Invalid, "argument %d isn't text in UTF-8: %.80q", i+1, arg))
+		}
+	}
 	root.SetArgs(args)
 	return a.fail(root.ExecuteContext(ctx))
 }

@@ -156,6 +156,25 @@ func clean(s string) string {
 	return b.String()
 }
 
+// inline is clean for one line: line feeds, tabs and separators of lines show, too, so that no cell of a
+// table makes a row.
+func inline(s string) string {
+	if strings.IndexFunc(s, breaks) < 0 {
+		return clean(s)
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if breaks(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return clean(b.String())
+}
+
+func breaks(r rune) bool { return r == '\n' || r == '\t' || r == '\u2028' || r == '\u2029' }
+
 func steers(r rune) bool {
 	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
 }

@@ -19,7 +19,7 @@ func cells(s string) (width int) {
 func (p *page) table(headers []string, rows [][]string) {
 	for _, r := range rows {
 		for i := range r {
-			if r[i] = clean(r[i]); r[i] == "" {
+			if r[i] = inline(r[i]); r[i] == "" {
 				r[i] = "-"
 			}
 		}

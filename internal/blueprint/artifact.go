@@ -23,6 +23,7 @@ func (k *checker) checkArtifacts() {
 			if *f.text == "" {
 				continue
 			}
+			k.line(p.With(f.name), "an artifact's "+f.name, *f.text)
 			if t := k.text(inTenant, p.With(f.name), *f.text); t != nil {
 				k.checkParams(p.With(f.name), t, nil)
 			}

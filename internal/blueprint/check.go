@@ -8,6 +8,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/lookalike"
 	"github.com/tenurehq/tenure/internal/source"
 )
 
@@ -256,9 +257,17 @@ func inText(p source.Path, tag string) source.Path {
 	return p.With(tag)
 }
 
+// line refuses a text in a file that is no line of text.
+func (k *checker) line(p source.Path, what, text string) {
+	if _, err := tenure.NeedLine(what, text, 1<<16); err != nil {
+		k.refuseInFile(p, "", "%s", err)
+	}
+}
+
 func (k *checker) checkTasks() {
 	for stage, list := range map[string][]tenure.TaskSpec{"onboarding": k.Blueprint.Onboarding.Tasks, "offboarding": k.Blueprint.Offboarding.Tasks} {
 		for i, t := range list {
+			k.line(source.Path{stage, "tasks"}.Index(i), "the task", t.Task)
 			if err := tenure.CheckOwner(t.Owner); err != nil {
 				k.refuse(source.Path{stage, "tasks"}.Index(i).With("owner"), "platform, security, contact, role:NAME, group:NAME or person:NAME", "nobody can be told of a task as %q", t.Owner)
 			}
@@ -283,13 +292,24 @@ func (k *checker) checkLease() {
 // checkVendors refuses two companies of one name, and a date for an answer that is none.
 func (k *checker) checkVendors() {
 	from, seen := time.Date(2001, 1, 1, 0, 0, 0, 0, time.UTC), make(map[string]bool)
+	alike := make(map[string]string)
 	for i, v := range k.Blueprint.Offboarding.Vendors {
 		p := source.Path{"offboarding", "vendors"}.Index(i)
+		k.line(p.With("name"), "the company's name", v.Name)
+		k.line(p.With("holds"), "what it holds", v.Holds)
+		if !tenure.IsMailAddress(v.Email) {
+			k.refuseInFile(p.With("email"), "", "it must be one plain mail address")
+		}
 		name := strings.ToLower(strings.Join(strings.Fields(v.Name), " "))
 		if seen[name] {
 			k.refuse(p.With("name"), "name each company once, and list what it holds in one text", "two vendors are named %q", v.Name)
 		}
 		seen[name] = true
+		if looks := lookalike.Skeleton(v.Name); alike[looks] != "" && strings.ToLower(strings.Join(strings.Fields(alike[looks]), " ")) != name {
+			k.refuseInFile(p.With("name"), "", "the vendors %q and %q look alike", alike[looks], v.Name)
+		} else {
+			alike[looks] = v.Name
+		}
 		if due := v.Due.After(from); due.Before(from.AddDate(0, 0, 1)) || due.After(from.AddDate(1, 0, 0)) {
 			k.refuse(p.With("due"), "", "who is asked has between a day and a year to answer")
 		}

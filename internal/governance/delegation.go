@@ -16,7 +16,7 @@ import (
 func (g *Governor) Delegate(ctx context.Context, c tenure.Caller, d tenure.Delegation) (tenure.Delegation, error) {
 	now := g.Now()
 	d.ID, d.From, d.CreatedAt, d.RevokedAt, d.RevokedBy = tenure.NewID[tenure.DelegationID](now), c.Name, now, time.Time{}, ""
-	d.Reason, d.To = strings.TrimSpace(d.Reason), strings.TrimSpace(d.To)
+	d.Reason, d.To = strings.TrimSpace(strings.ReplaceAll(d.Reason, "\r\n", "\n")), strings.TrimSpace(d.To)
 	if d.StartsAt.IsZero() {
 		d.StartsAt = now
 	}

@@ -210,14 +210,15 @@ func (g *Governor) RejectMove(ctx context.Context, c tenure.Caller, digest, note
 }
 
 func (g *Governor) decideMove(ctx context.Context, c tenure.Caller, digest, state, note string) (store.Move, error) {
-	if len(note) > 1000 {
-		return store.Move{}, tenure.Errorf(tenure.Invalid, "a note has at most 1,000 bytes")
+	note, err := tenure.Lines("the note", note, tenure.MaxReason)
+	if err != nil {
+		return store.Move{}, err
 	}
 	now := g.Now()
 	if err := g.o.DB.VouchedRow(ctx, "access_move", digest); err != nil {
 		return store.Move{}, err
 	}
-	err := g.o.DB.Write(ctx, func(tx *store.Tx) error {
+	err = g.o.DB.Write(ctx, func(tx *store.Tx) error {
 		m, err := tx.Move(digest)
 		if tenure.CodeOf(err) == tenure.NotFound || err == nil && !seesMove(c, m.Move) {
 			return Hidden()

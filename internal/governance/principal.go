@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/lookalike"
@@ -63,6 +62,9 @@ func checkPrincipal(p *store.Principal) error {
 	if p.Display == "" && p.Name != name {
 		p.Display = p.Name
 	}
+	if p.Display, err = tenure.Line("the display name", p.Display, tenure.MaxTitle); err != nil {
+		return err
+	}
 	p.Name, p.Email = name, tenure.EmailAddress(p.Email)
 	switch {
 	case strings.HasPrefix(p.Name, tenure.StandingSigner):
@@ -73,7 +75,7 @@ func checkPrincipal(p *store.Principal) error {
 		return tenure.Errorf(tenure.Invalid, "a machine needs a person who answers for it").WithHint("owner: a person's name")
 	case p.Kind == tenure.CallerPerson && p.Owner != "":
 		return tenure.Errorf(tenure.Invalid, "a person has no owner")
-	case p.Email != "" && (!strings.Contains(p.Email, "@") || len(p.Email) > 254 || strings.ContainsFunc(p.Email, func(r rune) bool { return !unicode.IsPrint(r) || strings.ContainsRune(" <>\"", r) })):
+	case p.Email != "" && !tenure.IsMailAddress(p.Email):
 		return tenure.Errorf(tenure.Invalid, "the address isn't one")
 	}
 	return nil
@@ -170,13 +172,14 @@ func (g *Governor) Grant(ctx context.Context, c tenure.Caller, gr tenure.Grant) 
 	if !gr.ExpiresAt.IsZero() && !gr.ExpiresAt.After(now) {
 		return gr, tenure.Errorf(tenure.Invalid, "the grant's end has passed already")
 	}
-	if len(gr.Reason) > 1000 {
-		return gr, tenure.Errorf(tenure.Invalid, "a reason has at most 1,000 bytes")
+	var err error
+	if gr.Reason, err = tenure.Lines("the reason", gr.Reason, tenure.MaxReason); err != nil {
+		return gr, err
 	}
 	if err := g.RequireScope(ctx, c, tenure.AccessManage, gr.Scope); err != nil {
 		return gr, err
 	}
-	err := g.o.DB.Write(ctx, func(tx *store.Tx) error { return g.saveGrant(ctx, tx, c, &gr, now) })
+	err = g.o.DB.Write(ctx, func(tx *store.Tx) error { return g.saveGrant(ctx, tx, c, &gr, now) })
 	return gr, err
 }
 

@@ -2,7 +2,6 @@ package governance
 
 import (
 	"context"
-	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -37,9 +36,10 @@ func (s Schedule) Check() error {
 	if begin.IsZero() {
 		return bad("from is the date of the first review")
 	}
+	if _, err := tenure.NeedLine("its name", s.Name, 100); err != nil {
+		return bad("%w", err)
+	}
 	switch every := s.Every.After(begin); {
-	case strings.TrimSpace(s.Name) == "" || len(s.Name) > 100:
-		return bad("a name has 1 to 100 bytes")
 	case s.Every.IsZero() || every.Before(begin.AddDate(0, 0, 1)):
 		return bad("every is a day or longer, such as P3M")
 	case s.Lasts.IsZero() || !s.Lasts.After(begin).After(begin):

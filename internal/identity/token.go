@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/mail"
 	"slices"
 	"strings"
 	"time"
@@ -191,7 +190,7 @@ func checkEmail(who person) error {
 	if who.Email == "" {
 		return tenure.Errorf(tenure.Forbidden, "the provider names no email address").WithHint("let the provider give Tenure the scope email")
 	}
-	if a, err := mail.ParseAddress(who.Email); err != nil || a.Address != who.Email || len(who.Email) > 254 {
+	if !tenure.IsMailAddress(who.Email) {
 		return tenure.Errorf(tenure.Forbidden, "the provider's email address isn't one").WithHint("correct it there, then sign in again")
 	}
 	if verified, ok := who.EmailVerified.(bool); !ok || !verified {

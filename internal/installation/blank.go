@@ -1,7 +1,9 @@
 package installation
 
 import (
+	"fmt"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/parser"
@@ -11,7 +13,7 @@ import (
 
 // checkBlanks refuses what would mean the same as leaving it out, though it was
 // written: a blank text or name, a list below the top with nothing in it, and a limit
-// of zero. A rule that is meant to ask for more would ask everybody, or nobody.
+// of zero; and texts with control characters or that turn the direction of writing. A rule that is meant to ask for more would ask everybody, or nobody.
 func checkBlanks(file string, source []byte) error {
 	doc, err := parser.ParseBytes(source, 0)
 	if err != nil {
@@ -56,12 +58,29 @@ func (b *blanks) Visit(n ast.Node) ast.Visitor {
 		if strings.TrimSpace(key) == "" {
 			b.found(n, at+" has a blank name")
 		}
+		b.misleads(n, "the name", key)
+	case *ast.LiteralNode:
+		b.misleads(n, strings.TrimPrefix(n.GetPath(), "$."), strings.ReplaceAll(n.Value.Value, "\n", ""))
 	case *ast.StringNode:
+		b.misleads(n, strings.TrimPrefix(n.GetPath(), "$."), n.Value)
 		if strings.TrimSpace(n.Value) == "" {
 			b.found(n, strings.TrimPrefix(n.GetPath(), "$.")+" is blank")
 		}
 	}
 	return b
+}
+
+// misleads refuses what people and terminals would read otherwise than it is.
+func (b *blanks) misleads(n ast.Node, at, text string) {
+	if i := strings.IndexFunc(text, tenure.Misleads); i >= 0 {
+		r, _ := utf8.DecodeRuneInString(text[i:])
+		b.found(n, fmt.Sprintf("%s holds the character %U, which isn't allowed", strings.Map(func(r rune) rune {
+			if tenure.Misleads(r) {
+				return '?'
+			}
+			return r
+		}, at), r))
+	}
 }
 
 func (b *blanks) found(n ast.Node, what string) {

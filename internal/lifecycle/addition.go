@@ -24,8 +24,10 @@ func (s *Service) Cover(ctx context.Context, tenantName, resource string, c tenu
 		return out, err
 	case c.Empty():
 		return out, tenure.Errorf(tenure.Invalid, "the addition adds nothing").WithHint("name a table and its data class: --table NAME=CLASS")
-	case strings.TrimSpace(reason) == "":
-		return out, tenure.Errorf(tenure.Invalid, "an addition needs a reason for its reviewer to read")
+	}
+	reason, err := tenure.NeedLine("the addition's reason, for its reviewer,", reason, tenure.MaxReason)
+	if err != nil {
+		return out, err
 	}
 	t, err := s.o.DB.Tenant(ctx, tenantName)
 	if err != nil {

@@ -62,10 +62,11 @@ func (s *Service) EndAgreement(ctx context.Context, id tenure.AgreementID, reaso
 	if err := person(by); err != nil {
 		return tenure.Agreement{}, err
 	}
-	if reason == "" || len(reason) > 1000 {
-		return tenure.Agreement{}, tenure.Errorf(tenure.Invalid, "the end of an agreement has a reason of 1 to 1,000 bytes")
+	reason, err := tenure.NeedLine("the reason for the end of an agreement", reason, tenure.MaxReason)
+	if err != nil {
+		return tenure.Agreement{}, err
 	}
-	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		a, err := tx.Agreement(id)
 		if err != nil || !a.EndedAt.IsZero() {
 			return err

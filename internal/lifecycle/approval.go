@@ -27,6 +27,9 @@ func (s *Service) ApproveAs(ctx context.Context, c tenure.Caller, id tenure.Oper
 	if err := signer(c); err != nil {
 		return "", err
 	}
+	if note, err = tenure.Line("the note", note, tenure.MaxReason); err != nil {
+		return "", err
+	}
 	now := s.Now()
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		op, p, rows, err := s.operation(tx, id)
@@ -295,6 +298,10 @@ func (s *Service) HandOver(ctx context.Context, id tenure.OperationID, gate stri
 	if err := person(by); err != nil {
 		return "", err
 	}
+	note, err := tenure.Line("the note", note, tenure.MaxReason)
+	if err != nil {
+		return "", err
+	}
 	key := ""
 	have, err := s.o.DB.Tasks(ctx, id)
 	if err != nil {
@@ -319,7 +326,8 @@ func (s *Service) HandOver(ctx context.Context, id tenure.OperationID, gate stri
 		key = step.Key
 		now := s.Now()
 		artifact := step.Gate != nil && step.Gate.Artifact != nil
-		if err := cmp.Or(checkHanded(handed, artifact), confirms(tx, op.Operation, step.Gate, by, now)); err != nil {
+		handed, err := handedOver(handed, artifact)
+		if err := cmp.Or(err, confirms(tx, op.Operation, step.Gate, by, now)); err != nil {
 			return err
 		}
 		if err := tx.Approve(tenure.Approval{Operation: id, Step: key, Digest: op.Plan, By: by, At: now, Note: note}); err != nil {

@@ -34,7 +34,7 @@ func TestApprovalIsAnothersForThisPlanOnce(t *testing.T) {
 		{"a changed digest", "", plan[:len(plan)-1] + flip(plan[len(plan)-1]), "reviewer", tenure.Conflict, "the operation runs"},
 		{"a gate that isn't there", "noreturn/orders", plan, "reviewer", tenure.NotFound, "no such gate"},
 		{"a step that is no gate", "prod/store/ensure", plan, "reviewer", tenure.NotFound, "no such gate"},
-		{"a name without end", "", plan, strings.Repeat("x", 201), tenure.Invalid, "200 bytes"},
+		{"a name without end", "", plan, strings.Repeat("x", 201), tenure.Invalid, "at most 200"},
 	} {
 		_, err := s.Approve(ctx, op, c.gate, c.digest, c.by, "")
 		if tenure.CodeOf(err) != c.code || !strings.Contains(err.Error(), c.says) {

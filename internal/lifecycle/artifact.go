@@ -2,19 +2,21 @@ package lifecycle
 
 import "github.com/tenurehq/tenure"
 
-// checkHanded refuses an artifact that is done without saying what became of it, and a task that has an outcome: Invalid.
-func checkHanded(h tenure.Handed, artifact bool) error {
+// handedOver checks what became of an artifact. One that is done without saying so, and a task that has an outcome, are Invalid.
+func handedOver(h tenure.Handed, artifact bool) (_ tenure.Handed, err error) {
 	switch {
 	case h == tenure.Handed{} && !artifact:
-		return nil
+		return h, nil
 	case !artifact:
-		return tenure.Errorf(tenure.Invalid, "this is a task, and no artifact that is reassigned or archived").WithHint("leave the outcome out")
+		return h, tenure.Errorf(tenure.Invalid, "this is a task, and no artifact that is reassigned or archived").WithHint("leave the outcome out")
 	case h == tenure.Handed{}:
-		return tenure.Errorf(tenure.Invalid, "an artifact is done once it is reassigned or archived").WithHint("say which: --reassigned-to WHOM, or --archived-at WHERE")
+		return h, tenure.Errorf(tenure.Invalid, "an artifact is done once it is reassigned or archived").WithHint("say which: --reassigned-to WHOM, or --archived-at WHERE")
 	case h.Outcome == tenure.ArtifactReassigned:
-		return checkWords("who owns an artifact now", h.Destination, maxWords)
+		h.Destination, err = tenure.NeedLine("who owns the artifact now", h.Destination, maxWords)
+		return h, err
 	case h.Outcome == tenure.ArtifactArchived:
-		return checkWords("where an artifact was put", h.Destination, maxWords)
+		h.Destination, err = tenure.NeedLine("where the artifact was put", h.Destination, maxWords)
+		return h, err
 	}
-	return tenure.Errorf(tenure.Invalid, "an artifact is reassigned or archived, and not %q", h.Outcome)
+	return h, tenure.Errorf(tenure.Invalid, "an artifact is reassigned or archived, and not %q", h.Outcome)
 }

@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/engine"
@@ -163,19 +162,11 @@ func dueAt(t time.Time) time.Time {
 	return t.UTC().Truncate(time.Microsecond)
 }
 
-// checkWords refuses a text that isn't there, or is more than a line of so many characters.
-func checkWords(what, text string, most int) error {
-	if text == "" || utf8.RuneCountInString(text) > most || oneLine(what, text) != nil {
-		return tenure.Errorf(tenure.Invalid, "%s is one line of up to %d characters", what, most)
-	}
-	return nil
-}
-
 // AddTask puts a task on the checklist of a departure. While it is open, no closing certificate is issued.
 // An operation of another kind, or one that has ended or issues its certificate, is Conflict.
 func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owner string, due time.Time, by string) (tenure.Task, error) {
-	text = strings.TrimSpace(text)
-	if err := checkWords("a task", text, maxWords); err != nil {
+	text, err := tenure.NeedLine("the task", text, maxWords)
+	if err != nil {
 		return tenure.Task{}, err
 	}
 	return s.addTask(ctx, id, tenure.Task{Text: text, Owner: owner, DueAt: dueAt(due)}, by)
@@ -183,10 +174,9 @@ func (s *Service) AddTask(ctx context.Context, id tenure.OperationID, text, owne
 
 // AddArtifact is AddTask for something whose ownership is handed over; where it is may be blank.
 func (s *Service) AddArtifact(ctx context.Context, id tenure.OperationID, name, where, owner string, due time.Time, by string) (tenure.Task, error) {
-	name, where = strings.TrimSpace(name), strings.TrimSpace(where)
-	err := checkWords("an artifact's name", name, maxWords)
-	if err == nil && where != "" {
-		err = checkWords("where an artifact is", where, maxWords)
+	name, err := tenure.NeedLine("the artifact's name", name, maxWords)
+	if err == nil {
+		where, err = tenure.Line("where the artifact is", where, maxWords)
 	}
 	if err != nil {
 		return tenure.Task{}, err
@@ -247,9 +237,9 @@ func (s *Service) endTask(ctx context.Context, id tenure.OperationID, item strin
 	kind, state := "task.end", tenure.TaskDone
 	if drop {
 		kind, state = "task.drop", tenure.TaskDropped
-		err = checkWords("the reason", note, maxWords)
-	} else if len(note) > 2000 {
-		err = tenure.Errorf(tenure.Invalid, "a note has at most 2,000 bytes")
+		note, err = tenure.NeedLine("the reason", note, 500)
+	} else {
+		note, err = tenure.Line("the note", note, tenure.MaxReason)
 	}
 	if err != nil {
 		return out, err
@@ -263,7 +253,7 @@ func (s *Service) endTask(ctx context.Context, id tenure.OperationID, item strin
 			return out, tenure.Errorf(tenure.Conflict, "%s is a task of the plan: it isn't dropped from the checklist", item).WithHint("leave it out with two persons: tenure operation skip %s %s", id, item)
 		}
 		if !drop {
-			if err := checkHanded(handed, out.Artifact); err != nil {
+			if handed, err = handedOver(handed, out.Artifact); err != nil {
 				return out, err
 			}
 		}

@@ -352,9 +352,10 @@ func (s *Service) Waive(ctx context.Context, id tenure.FindingID, until time.Tim
 		return err
 	}
 	now := s.Now()
+	reason, err := tenure.NeedLines("the reason for a waiver", reason, tenure.MaxReason)
 	switch {
-	case strings.TrimSpace(reason) == "":
-		return tenure.Errorf(tenure.Invalid, "a waiver needs a reason")
+	case err != nil:
+		return err
 	case !until.After(now) || until.Sub(now) > maxWaiver:
 		return tenure.Errorf(tenure.Invalid, "a waiver expires between now and a year from now")
 	}

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/engine"
@@ -17,8 +16,15 @@ func (s *Service) PlaceHold(ctx context.Context, h tenure.Hold, by string) (tenu
 	if err := person(by); err != nil {
 		return h, err
 	}
-	if strings.TrimSpace(h.Matter) == "" {
+	var err error
+	if h.Matter, err = tenure.Line("the matter that a hold serves", h.Matter, tenure.MaxTitle); err != nil {
+		return h, err
+	}
+	if h.Matter == "" {
 		return h, tenure.Errorf(tenure.Invalid, "a hold needs the matter that it serves").WithHint("name the case: --matter")
+	}
+	if h.Reason, err = tenure.Lines("the reason", h.Reason, tenure.MaxReason); err != nil {
+		return h, err
 	}
 	if err := h.Scope.Check(); err != nil {
 		return h, err

@@ -17,13 +17,24 @@ func (s *Service) ReportIncident(ctx context.Context, tenantName string, i store
 	if err := person(by); err != nil {
 		return i, err
 	}
+	for _, f := range []struct {
+		what string
+		text *string
+		read func(what, text string, most int) (string, error)
+		most int
+	}{
+		{"the reporting system's own id of an incident", &i.ID, tenure.NeedLine, tenure.MaxTitle},
+		{"an incident's source", &i.Source, tenure.Line, 100},
+		{"an incident's detail", &i.Detail, tenure.Lines, 2000},
+	} {
+		var err error
+		if *f.text, err = f.read(f.what, *f.text, f.most); err != nil {
+			return i, err
+		}
+	}
 	switch {
-	case strings.TrimSpace(i.ID) == "" || len(i.ID) > 200:
-		return i, tenure.Errorf(tenure.Invalid, "an incident needs the reporting system's own id for it, of up to 200 bytes")
 	case i.Severity != tenure.Critical && i.Severity != tenure.High && i.Severity != tenure.Medium && i.Severity != tenure.Low:
 		return i, tenure.Errorf(tenure.Invalid, "there is no severity %q", i.Severity).WithHint("critical, high, medium or low")
-	case len(i.Source) > 100 || len(i.Detail) > 2000:
-		return i, tenure.Errorf(tenure.Invalid, "an incident's source has at most 100 bytes and its detail 2,000")
 	}
 	now := s.Now()
 	if i.At.IsZero() || i.At.After(now) {

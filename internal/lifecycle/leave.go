@@ -9,8 +9,6 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
@@ -89,19 +87,11 @@ func mayLeave(t store.TenantRow, address string) bool {
 	return false
 }
 
-// someLine puts what people typed on one line, and cuts it.
-func someLine(text string, most int) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) || oneLine("", string(r)) != nil {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(text, "�"))
-	text = strings.Join(strings.Fields(text), " ")
-	if r := []rune(text); len(r) > most {
-		text = string(r[:most]) + "…"
-	}
-	return text
+// joined reads what people may type in several lines, and puts it on one, as it stands in mail among
+// Tenure's own words.
+func joined(what, text string) (string, error) {
+	text, err := tenure.Lines(what, text, tenure.MaxReason)
+	return strings.Join(strings.Fields(text), " "), err
 }
 
 // AskLeave takes what somebody typed into the page. It looks at no tenant, and so takes as long and
@@ -112,16 +102,17 @@ func (s *Service) AskLeave(ctx context.Context, a LeaveAsk) error {
 	if err != nil {
 		return err
 	}
-	name := strings.TrimSpace(a.Tenant)
-	if name == "" || len(name) > 200 || !utf8.ValidString(name) || oneLine("name", name) != nil {
-		return tenure.Errorf(tenure.Invalid, "the name of the service, or of your organization, is one line of up to 200 bytes")
+	name, err := tenure.NeedLine("the name of the service, or of your organization,", a.Tenant, tenure.MaxTitle)
+	if err != nil {
+		return err
 	}
-	if len(a.Reason) > 4000 {
-		return tenure.Errorf(tenure.Invalid, "the reason is up to 1,000 characters long")
+	reason, err := joined("the reason", a.Reason)
+	if err != nil {
+		return err
 	}
 	now := s.Now()
 	row := store.LeaveAsk{
-		ID: tenure.NewID[tenure.LeaveID](now), At: now, Address: address, Named: name, Reason: someLine(a.Reason, 1000),
+		ID: tenure.NewID[tenure.LeaveID](now), At: now, Address: address, Named: name, Reason: reason,
 		ByAddress: s.KeyedDigest("leave address", address), ByName: s.KeyedDigest("leave name", strings.ToLower(name)),
 	}
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
@@ -218,7 +209,10 @@ func (s *Service) AnswerLeave(ctx context.Context, secret tenure.Secret, a Leave
 	case a == LeaveConfirm && !requester && l.State == tenure.LeaveWaiting:
 		return s.confirmLeave(ctx, l, t, tenure.LeaveContact, "")
 	case a == LeaveRefuse && !requester && l.State == tenure.LeaveWaiting:
-		if reason = someLine(reason, 1000); reason == "" {
+		if reason, err = joined("the reason", reason); err != nil {
+			return err
+		}
+		if reason == "" {
 			return tenure.Errorf(tenure.Invalid, "say in a few words why not: who asked is told")
 		}
 		return s.endLeave(ctx, l, t, tenure.LeaveRefused, tenure.LeaveContact, "", words.Plain(reason))
@@ -400,7 +394,11 @@ func (s *Service) RefuseLeave(ctx context.Context, id tenure.LeaveID, reason, by
 	if err := person(by); err != nil {
 		return err
 	}
-	if reason = someLine(reason, 1000); reason == "" {
+	reason, err := joined("the reason", reason)
+	if err != nil {
+		return err
+	}
+	if reason == "" {
 		return tenure.Errorf(tenure.Invalid, "the reason is missing: who asked is told").WithHint("tenure leave refuse %s --reason WHY", id)
 	}
 	l, t, err := s.o.DB.VouchedLeave(ctx, id)

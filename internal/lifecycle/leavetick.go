@@ -144,7 +144,7 @@ func (s *Service) openLeave(ctx context.Context, a store.LeaveAsk, t store.Tenan
 		n := store.Notice{ID: s.leaveDaily("gone", t, address, now), Kind: tenure.NoticeLeave, Tenant: t.ID, Recipient: address, CreatedAt: now}
 		return s.endAsk(ctx, a, now, written(n, s.LanguageOf(t), words.Of("leave.gone", t.Name)))
 	}
-	l := tenure.LeaveRequest{ID: a.ID, Tenant: t.ID, Requester: address, Reason: someLine(a.Reason, 1000), AskedAt: now, ExpiresAt: now.Add(tenure.LeaveConfirmWithin), State: tenure.LeaveAsked}
+	l := tenure.LeaveRequest{ID: a.ID, Tenant: t.ID, Requester: address, Reason: a.Reason, AskedAt: now, ExpiresAt: now.Add(tenure.LeaveConfirmWithin), State: tenure.LeaveAsked}
 	n := written(leaveNotice(l, "link", address, "", now), s.LanguageOf(t), words.Of("leave.link", t.Name, s.linkTo(LeavePath+"/", s.leaveSecret(l, tenure.LeaveRequester))))
 	e, err := s.entry(ctx, "leave.request", "", t.ID, "", string(l.ID), map[string]string{"expires": l.ExpiresAt.Format(time.RFC3339)})
 	if err != nil {

@@ -8,7 +8,6 @@ import (
 	"maps"
 	"strings"
 	"time"
-	"unicode"
 
 	"filippo.io/age"
 
@@ -147,6 +146,10 @@ func (s *Service) makePlan(ctx context.Context, input *planner.Input, by string)
 // what they are.
 func (s *Service) input(ctx context.Context, in Intent) (*planner.Input, error) {
 	now := s.Now()
+	var err error
+	if in.Reason, err = tenure.Line("the reason", in.Reason, tenure.MaxReason); err != nil {
+		return nil, err
+	}
 	if in.Kind == tenure.Onboard {
 		return s.onboardInput(ctx, in, now)
 	}
@@ -330,10 +333,11 @@ func (s *Service) onboardInput(ctx context.Context, in Intent, now time.Time) (*
 	if err := s.barred(ctx, c.Ref()); err != nil {
 		return nil, err
 	}
-	for _, f := range [][2]string{{"organization", in.Organization}, {"contact", in.Contact}} {
-		if err := oneLine(f[0], f[1]); err != nil {
-			return nil, err
-		}
+	if in.Organization, err = tenure.Line("the organization", in.Organization, tenure.MaxTitle); err != nil {
+		return nil, err
+	}
+	if in.Contact, err = tenure.Line("the contact", in.Contact, 254); err != nil {
+		return nil, err
 	}
 	t := tenure.Tenant{
 		ID: tenure.NewID[tenure.TenantID](now), Name: in.Tenant, Organization: in.Organization, Contact: in.Contact, Tier: in.Tier, Labels: in.Labels,
@@ -389,15 +393,4 @@ func orElse(s, other string) string {
 		return other
 	}
 	return s
-}
-
-// oneLine refuses what isn't seen in a text of people's and changes how others read: control
-// characters, and those that turn the direction of writing (Unicode UAX 9).
-func oneLine(field, text string) error {
-	for _, r := range text {
-		if unicode.IsControl(r) || r >= 0x202a && r <= 0x202e || r >= 0x2066 && r <= 0x2069 {
-			return tenure.Errorf(tenure.Invalid, "%s: the character %U isn't allowed; it is one line of text", field, r)
-		}
-	}
-	return nil
 }

@@ -3,7 +3,6 @@ package lifecycle
 import (
 	"context"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/tenurehq/tenure"
@@ -18,12 +17,8 @@ func (s *Service) Reject(ctx context.Context, c tenure.Caller, id tenure.Operati
 	if err := signer(c); err != nil {
 		return "", err
 	}
-	reason = strings.TrimSpace(reason)
-	switch {
-	case reason == "":
-		return "", tenure.Errorf(tenure.Invalid, "a rejection needs a reason")
-	case len(reason) > 1000:
-		return "", tenure.Errorf(tenure.Invalid, "a reason has at most 1,000 bytes")
+	if reason, err = tenure.NeedLine("the reason for a rejection", reason, tenure.MaxReason); err != nil {
+		return "", err
 	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		op, p, rows, err := s.operation(tx, id)

@@ -243,8 +243,8 @@ func person(by string) error {
 	if by == "" {
 		return tenure.Errorf(tenure.Unauthorized, "nobody is named as the one who asks").WithHint("say who you are: --as NAME")
 	}
-	if len(by) > 200 {
-		return tenure.Errorf(tenure.Invalid, "a person's name has at most 200 bytes")
+	if _, err := tenure.NeedLine("a person's name", by, tenure.MaxTitle); err != nil {
+		return err
 	}
 	if strings.HasPrefix(by, tenure.StandingSigner) {
 		return tenure.Errorf(tenure.Invalid, "a name that begins with %s is a standing approval's", tenure.StandingSigner)

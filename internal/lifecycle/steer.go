@@ -141,6 +141,9 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 	if err := person(by); err != nil {
 		return false, err
 	}
+	if reason, err = tenure.Line("the reason", reason, tenure.MaxReason); err != nil {
+		return false, err
+	}
 	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		op, p, rows, err := s.operation(tx, id)
 		if err != nil {
@@ -176,7 +179,7 @@ func (s *Service) SkipAs(ctx context.Context, c tenure.Caller, id tenure.Operati
 		}
 		switch {
 		case j < 0:
-			if strings.TrimSpace(reason) == "" {
+			if reason == "" {
 				return tenure.Errorf(tenure.Invalid, "skipping a step needs a reason")
 			}
 			kind = "exception.ask"

@@ -183,8 +183,9 @@ func (s *Service) ConfirmStore(ctx context.Context, reason, by string) error {
 	if err := person(by); err != nil {
 		return err
 	}
-	if strings.TrimSpace(reason) == "" {
-		return tenure.Errorf(tenure.Invalid, "a confirmation of the store says why: where it is from, and what was put back")
+	reason, err := tenure.NeedLine("the reason: where the store is from, and what was put back,", reason, tenure.MaxReason)
+	if err != nil {
+		return err
 	}
 	if err := s.CompareStore(ctx); err != nil {
 		return err
@@ -210,7 +211,7 @@ func (s *Service) ConfirmStore(ctx context.Context, reason, by string) error {
 	if len(entries) == 0 {
 		return tenure.Errorf(tenure.Conflict, "%s has confirmed the store already, and another person must", by)
 	}
-	err := s.o.DB.Write(ctx, func(tx *store.Tx) error {
+	err = s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		for _, e := range entries {
 			if err := tx.Log(e); err != nil {
 				return err

@@ -256,12 +256,16 @@ func (s *Service) AskVendor(ctx context.Context, id tenure.OperationID, vendor, 
 	if err := person(by); err != nil {
 		return err
 	}
+	reason, err := tenure.Line("the reason", reason, tenure.MaxReason)
+	if err != nil {
+		return err
+	}
 	q, err := s.vendorOf(ctx, id, vendor)
 	if err != nil {
 		return err
 	}
 	switch {
-	case q.Answer != "" && someLine(reason, 1000) == "":
+	case q.Answer != "" && reason == "":
 		return tenure.Errorf(tenure.Invalid, "%s has answered: to withdraw that needs a reason", q.Spec.Name)
 	case email != "" && !tenure.IsMailAddress(email):
 		return tenure.Errorf(tenure.Invalid, "%q is no plain mail address", email)
@@ -278,7 +282,7 @@ func (s *Service) AskVendor(ctx context.Context, id tenure.OperationID, vendor, 
 		return err
 	}
 	now := s.Now()
-	v := q.Unanswered("withdrawn by " + by + " on " + now.UTC().Format(time.DateOnly) + ": " + someLine(reason, 1000))
+	v := q.Unanswered("withdrawn by " + by + " on " + now.UTC().Format(time.DateOnly) + ": " + reason)
 	v.AskedBy, v.AskedAt, v.Link, v.RemindedAt = by, time.Time{}, "", time.Time{}
 	return s.o.DB.Write(ctx, func(tx *store.Tx) error {
 		if err := s.vendorOpen(tx, v); err != nil {

@@ -105,6 +105,7 @@ var sideways = []edge{
 	{from: "connector/http", to: "internal/expression", why: "as blueprint"},
 	{from: "internal/expression", to: "internal/source", why: "which numbers are kept as they are written is one rule"},
 	{from: "internal/blueprint", to: "internal/source", why: "a blueprint is a YAML file with lines"},
+	{from: "internal/blueprint", to: "internal/lookalike", why: "companies on certificates are told apart"},
 	{from: "internal/blueprint", to: "connector", why: "a blueprint is checked against what connectors declare"},
 }
 

@@ -92,7 +92,7 @@ func (r *Reader) Read(ctx context.Context, p Place) (Value, error) {
 		if !set || strings.TrimSpace(v) == "" {
 			return Value{}, tenure.Errorf(tenure.Invalid, "the environment variable %s is not set", p.at)
 		}
-		return Value{Secret: tenure.NewSecret(v)}, nil
+		return plain(p, v)
 	case "file":
 		return readFile(p.at)
 	case "vault":
@@ -102,6 +102,18 @@ func (r *Reader) Read(ctx context.Context, p Place) (Value, error) {
 		return r.vault.read(ctx, p)
 	}
 	return Value{}, tenure.Errorf(tenure.Invalid, "no place of a value is given").WithHint("write %s", Notations)
+}
+
+// plain is a value without the white space around it. One with a NUL or a byte order mark is Invalid: it
+// was written in another encoding, or isn't text. The error doesn't show it.
+func plain(p Place, text string) (Value, error) {
+	switch {
+	case strings.ContainsRune(text, 0):
+		return Value{}, tenure.Errorf(tenure.Invalid, "the value at %s holds a NUL", p).WithHint("write it as text in UTF-8")
+	case strings.ContainsRune(text, '\ufeff'):
+		return Value{}, tenure.Errorf(tenure.Invalid, "the value at %s holds a byte order mark", p).WithHint("write it as UTF-8 without one")
+	}
+	return Value{Secret: tenure.NewSecret(strings.TrimSpace(text))}, nil
 }
 
 // largestFile is how large a file with a value may be.
@@ -128,7 +140,10 @@ func readFile(path string) (Value, error) {
 	if len(b) > largestFile {
 		return Value{}, tenure.Errorf(tenure.Invalid, "the file %s is larger than 1 MiB", path)
 	}
-	v := Value{Secret: tenure.NewSecret(strings.TrimSpace(string(b)))}
+	v, err := plain(Place{kind: "file", at: path}, string(b))
+	if err != nil {
+		return Value{}, err
+	}
 	if v.IsZero() {
 		return Value{}, tenure.Errorf(tenure.Invalid, "the file %s is empty", path)
 	}

@@ -179,7 +179,7 @@ func TestEventsAreDecided(t *testing.T) {
 		t.Error("an event that has led to a departure can be decided once more")
 	}
 
-	operator.change(at(third)+"/dismiss", "reason", " ").wants(t, 200, "for a reason of 1 to 1,000 bytes", "held")
+	operator.change(at(third)+"/dismiss", "reason", " ").wants(t, 200, "the reason for dismissing an event is missing", "held")
 	operator.use(at(third), at(third)+"/dismiss", "reason", "the customer was called").wants(t, 200, "It is dismissed", "the customer was called", "dismissed")
 	operator.change(at(third)+"/release").wants(t, 200, "that can&#39;t be done with it")
 	operator.use(at(third), at(third)+"/replay").wants(t, 200, "It is decided anew")

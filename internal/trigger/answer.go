@@ -3,7 +3,6 @@ package trigger
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/store"
@@ -35,10 +34,11 @@ func (i *Intake) reopen(ctx context.Context, id tenure.InboundID, kind string, r
 // Dismiss ends an event without doing anything that is held, failed or still tried.
 func (i *Intake) Dismiss(ctx context.Context, id tenure.InboundID, reason, by string) (store.Inbound, error) {
 	var out store.Inbound
-	if reason = strings.TrimSpace(reason); reason == "" || len(reason) > 1000 {
-		return out, tenure.Errorf(tenure.Invalid, "an event is dismissed for a reason of 1 to 1,000 bytes")
+	reason, err := tenure.NeedLines("the reason for dismissing an event", reason, tenure.MaxReason)
+	if err != nil {
+		return out, err
 	}
-	err := i.answer(ctx, id, "event.dismiss", by, func(tx *store.Tx, e store.Inbound) error {
+	err = i.answer(ctx, id, "event.dismiss", by, func(tx *store.Tx, e store.Inbound) error {
 		switch {
 		case e.State == store.InboundReceived && e.Pending != "":
 			return tenure.Errorf(tenure.Conflict, "what event %s leads to is being asked for at this moment", id).WithHint("look at it again in a moment: tenure inbound show %s", id)

@@ -382,7 +382,7 @@ func (m *Match) suspend(e Event, k Known) (Decision, error) {
 	if err != nil {
 		return Decision{}, err
 	}
-	return m.suspends(e, k, c, reason, m.Rule.Suspend.OffboardAfter), nil
+	return m.suspends(e, k, c, reasonLine(reason), m.Rule.Suspend.OffboardAfter), nil
 }
 
 func (m *Match) suspends(e Event, k Known, c store.TriggerCustomer, reason string, grace tenure.Period) Decision {
@@ -545,6 +545,7 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 		in.AtOnce, in.EraseOnly = o.AtOnce, o.EraseOnly
 		var err error
 		if in.Reason, err = m.scope.text(o.Reason); err == nil {
+			in.Reason = reasonLine(in.Reason)
 			in.ContractEnd, err = m.scope.date(o.ContractEnd)
 		}
 		if err != nil {
@@ -560,6 +561,22 @@ func (m *Match) offboard(e Event, k Known, cause string) (Decision, error) {
 	}
 	c.EndedAt, c.EndedFor, c.GraceUntil, c.GraceRule = e.At, cause, time.Time{}, ""
 	return m.acts("offboard "+t.Name, c, in), nil
+}
+
+// reasonLine is what an event gives as a reason, as one line of text (tenure.Line), cut to its bound.
+func reasonLine(text string) string {
+	text = strings.Join(strings.Fields(strings.Map(func(r rune) rune {
+		if tenure.Misleads(r) {
+			return ' '
+		}
+		return r
+	}, text)), " ")
+	if r := []rune(text); len(r) > tenure.MaxReason {
+		return string(r[:tenure.MaxReason-1]) + "…"
+	} else if !tenure.Shows(text) {
+		return ""
+	}
+	return text
 }
 
 // within is a decision as it may be carried out where the rules have started n departures
