@@ -288,7 +288,7 @@ func (a *app) readParameters(path string) (map[string]any, error) {
 // parseDate reads a date, which is its first moment in UTC, or a moment.
 func parseDate(s string) (time.Time, error) {
 	for _, layout := range []string{time.DateOnly, time.RFC3339} {
-		if t, err := time.Parse(layout, s); err == nil {
+		if t, err := time.Parse(layout, s); err == nil && !t.IsZero() {
 			return t.UTC(), nil
 		}
 	}

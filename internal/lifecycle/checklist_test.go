@@ -10,6 +10,7 @@ import (
 
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/internal/lifecycle"
+	"github.com/tenurehq/tenure/internal/store"
 )
 
 // leaving is a departure whose blueprint has a task with an owner and a date, and one without.
@@ -210,5 +211,103 @@ func TestForgedChecklist(t *testing.T) {
 				t.Errorf("the departure is %s: %s", v.State, v.Reason)
 			}
 		})
+	}
+}
+
+// A task that was changed past the program is told to nobody, whatever address stands there now, and the
+// server's log says which operation isn't as the log says.
+func TestTasksChangedPastTheProgramAreToldToNobody(t *testing.T) {
+	t.Parallel()
+	s, ctx := newSite(t, nil), context.Background()
+	op := leaving(s)
+	_, err := s.AddTask(ctx, op, "Tell the auditors", "person:sam", time.Time{}, "operator")
+	s.must(err)
+	s.tickChecklist()
+	before := s.told()
+	s.behind(`update task set owner = 'stranger@example.com', remind_at = 1 where operation = ? and step = ''`, string(op))
+	for range 2 {
+		if err := s.TickChecklist(ctx, s.Now()); len(s.told()) > len(before) || err != nil && !strings.Contains(err.Error(), "isn't as the log says") {
+			t.Errorf("told %q, %v", s.told(), err)
+		}
+	}
+	s.pass(2 * time.Hour)
+	if err := s.TickChecklist(ctx, s.Now()); err == nil || !strings.Contains(err.Error(), "isn't as the log says") {
+		t.Errorf("after an hour: %v", err)
+	}
+	s.behind(`update task set owner = 'person:sam' where operation = ?`, string(op))
+	s.pass(2 * time.Hour)
+	s.tickChecklist()
+	if got := s.told(); len(got) != len(before)+1 || got[len(got)-1] != "person:sam: There is a task" {
+		t.Errorf("once it is as it was: %q", got)
+	}
+}
+
+// A reminder that hasn't gone out, as where quiet hours hold it back, doesn't once its task has ended.
+func TestRemindersEndWithTheirTask(t *testing.T) {
+	t.Parallel()
+	s, ctx := newSite(t, nil), context.Background()
+	op := leaving(s)
+	waiting := func() (out []string) {
+		list, err := s.db.Unrouted(ctx, time.Time{}, 100)
+		s.must(err)
+		for _, n := range list {
+			if n.Kind == tenure.NoticeTask {
+				out = append(out, n.ID)
+			}
+		}
+		return out
+	}
+	for _, routed := range []bool{false, true} {
+		added, err := s.AddTask(ctx, op, "Tell the auditors", "person:sam", time.Time{}, "operator")
+		s.must(err)
+		s.tickChecklist()
+		var its string
+		for _, id := range waiting() {
+			if strings.Contains(id, string(added.ID)) {
+				its = id
+			}
+		}
+		if its == "" {
+			t.Fatal("nobody is told")
+		}
+		if routed {
+			s.must(s.db.Write(ctx, func(tx *store.Tx) error {
+				_, err := tx.RouteNotice(store.Notice{ID: its, Tenant: s.view(op).Tenant, CreatedAt: s.Now()}, []store.Delivery{{ID: "d", Target: "mail", Address: "sam@platform.example", NextAt: s.Now().Add(8 * time.Hour)}}, s.Now())
+				return err
+			}))
+		}
+		_, err = s.EndTask(ctx, op, string(added.ID), "they know", "operator", true)
+		s.must(err)
+		if slices.Contains(waiting(), its) {
+			t.Error("a reminder of what has ended is still shared out")
+		}
+		if !routed {
+			continue
+		}
+		d, err := s.db.Delivery(ctx, "d")
+		s.must(err)
+		if d.State != store.DeliveryExpired || !strings.Contains(d.Error, "the task has ended") {
+			t.Errorf("its delivery is %s: %s", d.State, d.Error)
+		}
+	}
+}
+
+// Whoever owns a task may say that it is done: by name, in a group, or by a role over the tenant.
+func TestOwnersOfTasks(t *testing.T) {
+	t.Parallel()
+	s, ctx := newSite(t, func(o *lifecycle.Options) { o.Groups = map[string][]string{"flows": {"fay"}} }), context.Background()
+	op := leaving(s)
+	sams, err := s.AddTask(ctx, op, "Tell the auditors", "person:sam", time.Time{}, "operator")
+	s.must(err)
+	for _, c := range []struct {
+		item, who string
+		owns      bool
+	}{
+		{string(sams.ID), "sam", true}, {string(sams.ID), "Sam", true}, {string(sams.ID), "fay", false}, {"task/1", "fay", true}, {"task/1", "sam", false},
+		{"task/2", "sam", false}, {"", "sam", false}, {"nothing", "sam", false},
+	} {
+		if owns, err := s.OwnsTask(ctx, op, c.item, c.who); err != nil || owns != c.owns {
+			t.Errorf("%s owns %q: %t, %v", c.who, c.item, owns, err)
+		}
 	}
 }

@@ -218,6 +218,9 @@ func TestVendorByLetter(t *testing.T) {
 	hold, err = s.PlaceHold(ctx, tenure.Hold{Matter: "m", Reason: "r", Scope: tenure.HoldScope{Tenant: s.view(op).Tenant}}, "counsel")
 	s.must(err)
 	s.must(s.RecordVendor(ctx, op, "Example Print", goneReply, "operator"))
+	if f := s.silent(); len(f) != 1 || f[0].Severity != tenure.High || !strings.Contains(f[0].Detail, "has erased") || !strings.Contains(f[0].Detail, string(hold.ID)) {
+		t.Errorf("what was erased under a hold is told as %+v", f)
+	}
 	s.settle()
 	for _, st := range s.view(op).Body.Steps {
 		if st.Key == "certificate/closing" && !slices.Contains(st.Needs, "vendor/1") {

@@ -137,6 +137,33 @@ func TestWhatPersonsWant(t *testing.T) {
 	})
 }
 
+// Settings that can't be read, as somebody wrote past the program, are none: everything comes at once, also to
+// others, and their owner can set them anew.
+func TestUnreadableSettingsStopNothing(t *testing.T) {
+	onBoth(t, func(t *testing.T, o *outbox) {
+		s := smtptest.Start(t, "none", "", "")
+		o.person("rita")
+		olga := o.person("olga", tenure.NoticeSettings{Unwanted: []string{"tenant.*"}})
+		n, err := New(Options{DB: o.db, Targets: []Target{*letters(s, "none", nil)}, Groups: map[string][]string{"team": {"rita", "olga"}}})
+		o.must(err)
+		o.must(o.db.Write(t.Context(), func(tx *store.Tx) error {
+			_, err := tx.Exec(`update notice_setting set body = 'garbage', set_by = set_by, set_at = set_at where principal = $1`, string(olga))
+			return err
+		}))
+		o.tell("n1", "tenant.active", "group:team", start)
+		o.must(n.Tick(t.Context(), start.Add(time.Second)))
+		if got, want := fmt.Sprint(o.states("n1")), fmt.Sprint(map[string]store.DeliveryState{"rita": store.DeliverySent, "olga": store.DeliverySent}); got != want {
+			t.Errorf("%s, want %s", got, want)
+		}
+		o.set(olga, tenure.NoticeSettings{Unwanted: []string{"tenant.*"}})
+		o.tell("n2", "tenant.active", "group:team", start)
+		o.must(n.Tick(t.Context(), start.Add(2*time.Second)))
+		if got, want := fmt.Sprint(o.states("n2")), fmt.Sprint(map[string]store.DeliveryState{"rita": store.DeliverySent, "olga": store.DeliveryUnwanted}); got != want {
+			t.Errorf("set anew: %s, want %s", got, want)
+		}
+	})
+}
+
 // What comes in somebody's quiet hours waits and comes as one mail afterwards, in order, however many servers send;
 // what is urgent comes at once, and so does the rest once there are no quiet hours any more.
 func TestQuietHoursOfPersons(t *testing.T) {

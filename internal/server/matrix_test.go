@@ -288,6 +288,7 @@ func ask(t *testing.T, web *httptest.Server, d documented, path, tier, token str
 var closer = map[string]string{
 	"operation.claim":  "only who requested the operation claims its secrets",
 	"standing.propose": "a rule for all tenants takes a grant over all",
+	"operation.done":   "who steers says so, or who owns the task",
 	"operation.skip":   "asking takes operation.steer, attesting operation.approve",
 }
 

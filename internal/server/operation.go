@@ -18,7 +18,7 @@ func operationRoutes(s *Server) {
 	route(s, client.ShowOperation, Access{tenure.TenantRead, OfOperation}, showOperation)
 	route(s, client.FollowOperation, Access{tenure.TenantRead, OfOperation}, followOperation)
 	route(s, client.ApproveOperation, Access{tenure.OperationApprove, OfOperation}, approveOperation)
-	route(s, client.FinishTask, Access{tenure.OperationSteer, OfOperation}, finishTask)
+	route(s, client.FinishTask, Access{tenure.TenantRead, OfOperation}, finishTask)
 	accepted(s, client.PauseOperation, Access{tenure.OperationSteer, OfOperation}, steer("pause"))
 	accepted(s, client.ContinueOperation, Access{tenure.OperationSteer, OfOperation}, steer("continue"))
 	accepted(s, client.CancelOperation, Access{tenure.OperationSteer, OfOperation}, steer("cancel"))
@@ -266,10 +266,18 @@ func approveOperation(ctx context.Context, c *Call, p *client.GateParams) (clien
 	return client.GateAnswer{Gate: gate}, err
 }
 
+// finishTask takes who steers, or who owns the task.
 func finishTask(ctx context.Context, c *Call, p *client.TaskParams) (client.GateAnswer, error) {
 	id, err := c.changing(ctx, p.OperationChange)
-	if err == nil {
+	if err != nil {
+		return client.GateAnswer{}, err
+	}
+	if err = c.Require(ctx, tenure.OperationSteer, c.Target); err == nil {
 		err = c.harmlessSteer(ctx, id)
+	} else if len(c.Caller.Only) == 0 { // a token that is for some things alone stays so
+		if owns, unread := c.Service.OwnsTask(ctx, id, p.Body.Gate, c.By()); owns || unread != nil {
+			err = unread
+		}
 	}
 	if err != nil {
 		return client.GateAnswer{}, err

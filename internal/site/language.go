@@ -21,6 +21,29 @@ func outside(path string) bool {
 	return path == lifecycle.LeavePath
 }
 
+// public serves a page for people outside. A form that has a field twice is Invalid: who reads the first and
+// who reads the last would read different answers.
+func (s *Site) public(pattern string, f func(http.ResponseWriter, *http.Request) error) {
+	s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("X-Robots-Tag", "noindex")
+		err := r.ParseForm()
+		if err != nil {
+			err = tenure.Errorf(tenure.Invalid, "the form can't be read")
+		}
+		for _, values := range r.PostForm {
+			if len(values) > 1 {
+				err = tenure.Errorf(tenure.Invalid, "the form has a field twice")
+			}
+		}
+		if err == nil {
+			err = f(w, r)
+		}
+		if err != nil {
+			s.problem(w, r, nil, err)
+		}
+	})
+}
+
 // asked is the language that a browser asks for, for pages of which nothing else says who reads them.
 func (s *Site) asked(r *http.Request) words.Language {
 	return words.Accepted(r.Header.Get("Accept-Language"), s.o.Service.Language())

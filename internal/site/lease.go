@@ -15,24 +15,20 @@ import (
 // leasePages open with the link of a question alone. To look at it changes nothing, since programs that
 // check mail follow links; the answer is a form that is sent.
 func (s *Site) leasePages() {
-	s.mux.HandleFunc("GET "+lifecycle.LeasePath+"{link}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Robots-Tag", "noindex")
+	s.public("GET "+lifecycle.LeasePath+"{link}", func(w http.ResponseWriter, r *http.Request) error {
 		l, err := s.o.Service.OpenLeaseLink(r.Context(), tenure.NewSecret(r.PathValue("link")))
-		if err == nil {
-			err = s.leasePage(w, r, l)
-		}
 		if err != nil {
-			s.problem(w, r, nil, err)
+			return err
 		}
+		return s.leasePage(w, r, l)
 	})
-	s.mux.HandleFunc("POST "+lifecycle.LeasePath+"{link}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Robots-Tag", "noindex")
+	s.public("POST "+lifecycle.LeasePath+"{link}", func(w http.ResponseWriter, r *http.Request) error {
 		_, err := s.o.Service.AnswerLease(r.Context(), tenure.NewSecret(r.PathValue("link")), tenure.LeaseAnswer(r.PostFormValue("answer")))
 		if err != nil && tenure.CodeOf(err) != tenure.Conflict { // what was answered before is what the page says
-			s.problem(w, r, nil, err)
-			return
+			return err
 		}
 		http.Redirect(w, r, lifecycle.LeasePath+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
+		return nil
 	})
 	s.page("POST /tenants/{tenant}/lease", (*visit).setLease)
 }

@@ -21,15 +21,7 @@ func (s *Site) leavePages() {
 	if !s.o.Leave {
 		return
 	}
-	public := func(pattern string, f func(http.ResponseWriter, *http.Request) error) {
-		s.mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-			w.Header().Set("X-Robots-Tag", "noindex")
-			if err := f(w, r); err != nil {
-				s.problem(w, r, nil, err)
-			}
-		})
-	}
-	public("GET "+lifecycle.LeavePath, func(w http.ResponseWriter, r *http.Request) error {
+	s.public("GET "+lifecycle.LeavePath, func(w http.ResponseWriter, r *http.Request) error {
 		lang := s.asked(r)
 		return s.leaveView(w, r, lang, dashboard.LeaveView{
 			Title: lang.Say("leave.page"), Post: lifecycle.LeavePath, Says: lang.Say("leave.page.says"),
@@ -43,19 +35,19 @@ func (s *Site) leavePages() {
 			}},
 		})
 	})
-	public("POST "+lifecycle.LeavePath, func(w http.ResponseWriter, r *http.Request) error {
+	s.public("POST "+lifecycle.LeavePath, func(w http.ResponseWriter, r *http.Request) error {
 		if err := s.o.Service.AskLeave(r.Context(), lifecycle.LeaveAsk{Tenant: r.PostFormValue("service"), Address: r.PostFormValue("address"), Reason: r.PostFormValue("reason")}); err != nil {
 			return err
 		}
 		http.Redirect(w, r, leaveSent, http.StatusSeeOther)
 		return nil
 	})
-	public("GET "+leaveSent, func(w http.ResponseWriter, r *http.Request) error {
+	s.public("GET "+leaveSent, func(w http.ResponseWriter, r *http.Request) error {
 		lang := s.asked(r)
 		return s.leaveView(w, r, lang, dashboard.LeaveView{Title: lang.Say("page.thanks"), Says: lang.Say("leave.sent")})
 	})
-	public("GET "+lifecycle.LeavePath+"/{link}", s.leaveLink)
-	public("POST "+lifecycle.LeavePath+"/{link}", func(w http.ResponseWriter, r *http.Request) error {
+	s.public("GET "+lifecycle.LeavePath+"/{link}", s.leaveLink)
+	s.public("POST "+lifecycle.LeavePath+"/{link}", func(w http.ResponseWriter, r *http.Request) error {
 		lang := s.asked(r)
 		if l, err := s.o.Service.OpenLeaveLink(r.Context(), tenure.NewSecret(r.PathValue("link"))); err == nil {
 			if lang, err = s.tenantLanguage(r, l.Tenant); err != nil {

@@ -18,30 +18,24 @@ import (
 // vendorPages open with the link of a question alone. To look at it changes nothing, since programs that
 // check mail follow links; the answer is a form that is sent.
 func (s *Site) vendorPages() {
-	s.mux.HandleFunc("GET "+lifecycle.VendorPath+"{link}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Robots-Tag", "noindex")
+	s.public("GET "+lifecycle.VendorPath+"{link}", func(w http.ResponseWriter, r *http.Request) error {
 		q, err := s.o.Service.OpenVendorLink(r.Context(), tenure.NewSecret(r.PathValue("link")))
-		if err == nil {
-			err = s.vendorPage(w, r, q, http.StatusOK, "")
-		}
 		if err != nil {
-			s.problem(w, r, nil, err)
+			return err
 		}
+		return s.vendorPage(w, r, q, http.StatusOK, "")
 	})
-	s.mux.HandleFunc("POST "+lifecycle.VendorPath+"{link}", func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("X-Robots-Tag", "noindex")
+	s.public("POST "+lifecycle.VendorPath+"{link}", func(w http.ResponseWriter, r *http.Request) error {
 		reply := vendorReply(r.PostFormValue)
 		q, err := s.o.Service.AnswerVendor(r.Context(), tenure.NewSecret(r.PathValue("link")), reply)
 		switch code := tenure.CodeOf(err); {
 		case code == "", code == tenure.Conflict && q.Answer != "" && sameReply(q.VendorReply, reply): // sent twice
 			http.Redirect(w, r, lifecycle.VendorPath+url.PathEscape(r.PathValue("link")), http.StatusSeeOther)
-			return
+			return nil
 		case code == tenure.Invalid, code == tenure.Conflict: // what was typed stands there again
-			err = s.vendorPage(w, r, q, code.Status(), err.Error())
+			return s.vendorPage(w, r, q, code.Status(), err.Error())
 		}
-		if err != nil {
-			s.problem(w, r, nil, err)
-		}
+		return err
 	})
 	s.page("POST /operations/{operation}/vendors/{what}", (*visit).changeVendor)
 }

@@ -82,7 +82,7 @@ func TestVendorPage(t *testing.T) {
 	}{
 		{"choose one of the answers", []string{"answer", "perhaps", "name", attack, "role", "desk"}},
 		{"the name of who answers is missing", []string{"answer", "gone", "name", " ", "role", attack}},
-		{"has more than 1000 characters", []string{"answer", "gone", "name", "k", "role", attack, "evidence", strings.Repeat("x", 1001)}},
+		{"has 1001 characters, at most 1000 are allowed", []string{"answer", "gone", "name", "k", "role", attack, "evidence", strings.Repeat("x", 1001)}},
 		{"64 hexadecimal digits", []string{"answer", "gone", "name", "k", "role", attack, "sha256", "abc"}},
 		{"more than 10 years away", []string{"answer", "kept", "name", "k", "role", attack, "reason", "law", "until", "2099-01-01"}},
 		{"in the future", []string{"answer", "kept", "name", "k", "role", attack, "reason", "law", "until", "soon"}},
@@ -92,6 +92,9 @@ func TestVendorPage(t *testing.T) {
 		if a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, c.says) || !strings.Contains(a.body, "&lt;script&gt;") || strings.Contains(a.body, attack) {
 			t.Errorf("%q answers %d\n%s", c.pairs, a.StatusCode, a.body)
 		}
+	}
+	if a := desk.post(at, "answer", "never-held", "answer", "gone", "name", "k", "role", "desk"); a.StatusCode != http.StatusBadRequest || !strings.Contains(a.body, "field twice") {
+		t.Errorf("two answers in one form answer %d\n%s", a.StatusCode, a.body)
 	}
 	set := func(state string) {
 		h.must(h.db.Write(ctx, func(tx *store.Tx) error {
@@ -106,7 +109,10 @@ func TestVendorPage(t *testing.T) {
 	set("pending")
 	oda.get("/operations/"+string(leaving.ID)).wants(t, 200, "asked ", "desk@print.example", "Put down an answer")
 	desk.change(at, "answer", "gone", "name", attack, "role", "desk", "evidence", "ticket 4711").wants(t, 200, "Thank you", "what it held is gone")
-	desk.change(at, "answer", "never-held", "name", "k", "role", "desk").wants(t, 200, "what it held is gone") // the first answer stands
+	desk.change(at, "answer", "gone", "name", "k", "role", "desk").wants(t, 200, "Thank you", "what it held is gone") // sent twice
+	if a := desk.post(at, "answer", "never-held", "name", "k", "role", "desk"); a.StatusCode != http.StatusConflict || !strings.Contains(a.body, "This was answered before") || !strings.Contains(a.body, "what it held is gone") {
+		t.Errorf("a second answer, of which the first stands, answers %d\n%s", a.StatusCode, a.body)
+	}
 	if page := oda.get("/operations/" + string(leaving.ID)); strings.Contains(page.body, attack) || !strings.Contains(page.body, "Withdraw the answer") {
 		t.Errorf("staff sees %s", page.body)
 	}

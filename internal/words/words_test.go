@@ -115,10 +115,12 @@ func TestSay(t *testing.T) {
 func TestTranslate(t *testing.T) {
 	t.Parallel()
 	for said, want := range map[string]string{
-		"the role of who answers is missing":                  "Es fehlt: die Funktion dessen, der antwortet.",
-		"the evidence has more than 1000 characters":          "Mehr als 1000 Zeichen hat: der Nachweis.",
-		"retention of letters: law keeps it until 2027-01-01": "Aufbewahrung von letters: law verlangt es bis 2027-01-01",
-		"point of no return: all":                             "ab hier unumkehrbar: alles",
+		"the role of who answers is missing":                                                  "Es fehlt: die Funktion dessen, der antwortet.",
+		"the evidence has 1001 characters, at most 1000 are allowed":                          "Höchstens 1000 Zeichen sind erlaubt, und 1001 hat: der Nachweis.",
+		"the name of who answers: the character U+0000 isn't allowed; it is one line of text": "Das Zeichen U+0000 ist nicht erlaubt, und eine einzelne Zeile Text muss sein: der Name dessen, der antwortet.",
+		"the name of the service, or of your organization, is missing":                        "Es fehlt: der Name des Dienstes oder Ihrer Organisation.",
+		"retention of letters: law keeps it until 2027-01-01":                                 "Aufbewahrung von letters: law verlangt es bis 2027-01-01",
+		"point of no return: all":                                                             "ab hier unumkehrbar: alles",
 	} {
 		if got, ok := words.German.Translate(said); !ok || got != want {
 			t.Errorf("%q is %q, want %q", said, got, want)
