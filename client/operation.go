@@ -163,7 +163,7 @@ var (
 	// ApproveOperation signs an operation's plan at a gate.
 	ApproveOperation = Endpoint[GateParams, GateAnswer]{Name: "operation.approve", Verb: "POST", Path: "/v1/operations/{operation}/approve", Summary: "Sign an operation's plan at a gate", Example: exampleGate}
 	// FinishTask says that a person has done what an operation waits for.
-	FinishTask = Endpoint[TaskParams, GateAnswer]{Name: "operation.done", Verb: "POST", Path: "/v1/operations/{operation}/done", Summary: "Say that a person's task is done", Example: exampleTask}
+	FinishTask = Endpoint[TaskParams, GateAnswer]{Name: "operation.done", Verb: "POST", Path: "/v1/operations/{operation}/done", Summary: "Say that a task is done, as who owns it or may steer operations", Example: exampleTask}
 	// PauseOperation lets the steps under way end, and starts no more.
 	PauseOperation = Endpoint[OperationChange, Operation]{Name: "operation.pause", Verb: "POST", Path: "/v1/operations/{operation}/pause", Summary: "Let the steps under way end, and start no more"}
 	// ContinueOperation goes on with a paused operation.

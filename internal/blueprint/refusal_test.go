@@ -73,7 +73,7 @@ var refusals = []struct {
 		`88:65: $.notices[0].text.fr: unknown key "fr"`,
 	}},
 	{"notice that can't be read in one of its languages", `text: "${tenant.name} (${tenant.organization}) is ready"`, `text: {en: ready, de: "${env.name} ist fertig"}`, []string{
-		"88:67: $.notices[0].text.de: env isn't known here; a notice is for the whole tenant, not for one environment",
+		"88:67: $.notices[0].text.de: env isn't known here; notices and artifacts are for the whole tenant, not for one environment",
 	}},
 	{"vendor in an unknown language", "quarantine: P7D", "quarantine: P7D\n  vendors:\n    - {name: Example Print, email: desk@print.example, holds: letters, due: P14D, language: fr}", []string{
 		`96:93: $.offboarding.vendors[0].language: "fr" is not one of en, de; did you mean de?`,

@@ -259,7 +259,7 @@ func TestLogLinesStayLines(t *testing.T) {
 				t.Fatal(err)
 			}
 			t.Cleanup(srv.Close)
-			as1 := as(t, srv, "eve\nlevel=ERROR msg=forged")
+			as1 := as(t, srv, "eve level=ERROR msg=forged") // a name with a line feed isn't taken
 			onboarding(t, as1, as(t, srv, "rita"), "alder")
 			near := bearer(t, s, "near", tenure.Viewer, tenure.Scope{All: true})
 			if err := s.Engine.DB.Close(); err != nil { // from here on everything is an internal error, which is logged

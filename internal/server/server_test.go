@@ -147,7 +147,7 @@ func TestBothWaysAreTheSame(t *testing.T) {
 	srv := newServer(t, newService(t))
 	socket := filepath.Join(socketDir(t), "s")
 	running(t, srv, server.Listen{Socket: socket})
-	const by = "Ó Súilleabháin, 第三; drop\r\nX: y"
+	const by = "Ó Súilleabháin, 第三; drop%0d%0aX: y"
 	here, there := as(t, srv, by), dial(t, socket, by)
 	if added := addMain(t, there); added.AddedBy != by {
 		t.Errorf("added by %q, want %q", added.AddedBy, by)

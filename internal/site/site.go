@@ -33,7 +33,7 @@ type Options struct {
 	Issuer   string // its origin, which the sign-in form may lead to
 	URL      string // what people reach this at; "" is the request's host
 
-	Sources func() []string // of events, by name
+	Sources func() []string // of events, by name; nil: there are none
 	Leave   bool            // customers can ask to leave on a public page
 }
 
@@ -55,6 +55,9 @@ func New(o Options) (*Site, error) {
 	pages, err := dashboard.New()
 	if err != nil {
 		return nil, err
+	}
+	if o.Sources == nil {
+		o.Sources = func() []string { return nil }
 	}
 	s := &Site{o: o, pages: pages, mux: http.NewServeMux(), cross: http.NewCrossOriginProtection()}
 	_, _ = rand.Read(s.key[:])
