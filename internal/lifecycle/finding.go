@@ -352,7 +352,7 @@ func (s *Service) Waive(ctx context.Context, id tenure.FindingID, until time.Tim
 		return err
 	}
 	now := s.Now()
-	reason, err := tenure.NeedLines("the reason for a waiver", reason, tenure.MaxReason)
+	_, err := tenure.NeedLines("the reason for a waiver", reason, tenure.MaxReason)
 	switch {
 	case err != nil:
 		return err
