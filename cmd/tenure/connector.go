@@ -21,6 +21,7 @@ type connectorView struct {
 	Options []connector.Option    `json:"options,omitempty"`
 	Types   []tenure.ResourceType `json:"types,omitempty"`
 	Probes  []connector.ProbeKind `json:"probes,omitempty"`
+	Reads   []connector.ReadKind  `json:"reads,omitempty"`
 }
 
 func (a *app) connector() *cobra.Command {
@@ -65,7 +66,7 @@ func (a *app) connectorShow() *cobra.Command {
 		if c.Broken != nil {
 			return tenure.Errorf(tenure.CodeOf(c.Broken), "%w", c.Broken)
 		}
-		return a.show(connectorView{c.Name, c.Version, c.Tested, c.How, c.Summary, c.Options, c.Types, c.Probes}, func(o *page) { printConnector(o, c) })
+		return a.show(connectorView{c.Name, c.Version, c.Tested, c.How, c.Summary, c.Options, c.Types, c.Probes, c.Reads}, func(o *page) { printConnector(o, c) })
 	})
 }
 
@@ -112,5 +113,13 @@ func printConnector(o *page, c connector.Info) {
 			rows = append(rows, []string{p.Name, strings.Join(p.Types, ", "), p.Help})
 		}
 		o.table([]string{"probe", "by itself on", "what it tries"}, rows)
+	}
+	if len(c.Reads) > 0 {
+		o.title("What rules can look up")
+		var rows [][]string
+		for _, r := range c.Reads {
+			rows = append(rows, []string{r.Name, r.Help})
+		}
+		o.table([]string{"kind", "what it is"}, rows)
 	}
 }

@@ -183,6 +183,9 @@ func (set *Set) try(t Test) string {
 		why = fmt.Sprintf("got what is held for [%s], expected [%s]", strings.Join(held, "; "), strings.Join(t.Held, "; "))
 	}
 	if t.Told != nil && !slices.Equal(told, t.Told) && len(told)+len(t.Told) > 0 {
+		if why != "" {
+			why += "; "
+		}
 		why += fmt.Sprintf("told [%s], expected [%s]", strings.Join(told, ", "), strings.Join(t.Told, ", "))
 	}
 	if why == "" {
