@@ -75,7 +75,10 @@ func (f *forecast) end(key string) time.Time {
 		if f.steps[s.Gate.After] != nil {
 			from = f.end(s.Gate.After)
 		}
-		if to := s.Gate.Period.After(from); to.After(at) {
+		switch to := s.Gate.Period.After(from); {
+		case from.IsZero():
+			at = from
+		case to.After(at):
 			at = to
 		}
 	case s.Action == ActRetention:

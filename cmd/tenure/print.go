@@ -141,36 +141,28 @@ func relative(d time.Duration) string {
 
 // clean makes control characters visible, so that what a system or a customer
 // chose as a name can't steer the terminal. Line feeds and tabs stay.
-func clean(s string) string {
-	if strings.IndexFunc(s, steers) < 0 {
+func clean(s string) string { return visible(s, steers) }
+
+// inline is clean for one line: line feeds, tabs and separators of lines show, too, so that no cell of a
+// table makes a row.
+func inline(s string) string {
+	return visible(s, func(r rune) bool { return breaks(r) || steers(r) })
+}
+
+// visible writes those characters by their numbers.
+func visible(s string, which func(rune) bool) string {
+	if strings.IndexFunc(s, which) < 0 {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if steers(r) {
+		if which(r) {
 			fmt.Fprintf(&b, `\u%04x`, r)
 			continue
 		}
 		b.WriteRune(r)
 	}
 	return b.String()
-}
-
-// inline is clean for one line: line feeds, tabs and separators of lines show, too, so that no cell of a
-// table makes a row.
-func inline(s string) string {
-	if strings.IndexFunc(s, breaks) < 0 {
-		return clean(s)
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if breaks(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return clean(b.String())
 }
 
 func breaks(r rune) bool { return r == '\n' || r == '\t' || r == '\u2028' || r == '\u2029' }

@@ -236,7 +236,9 @@ create view m.v as select * from m.orders; create materialized view extra.under 
 		t.Fatal(err)
 	}
 	if n := postgrestest.Value[int](t, w.dsn, kept); n != 0 {
-		t.Errorf("%d statistics still hold values of the leaver", n)
+		t.Errorf("%d statistics still hold values of the leaver: %s", n, postgrestest.Value[string](t, w.dsn, `select coalesce(string_agg(what, ', '), '') from (
+select format('%I.%I.%I', schemaname, tablename, attname) from pg_stats where most_common_vals::text || coalesce(histogram_bounds::text, '') ilike '%acme%'
+union all select format('%I.%I', statistics_schemaname, statistics_name) from pg_stats_ext where most_common_vals::text ilike '%acme%') s (what)`))
 	}
 	if n := postgrestest.Value[int](t, w.dsn, "select (select count(*) from extra.under where tenant_key = 'acme') + (select count(*) from platform.sums where tenant_key = 'acme')"); n != 0 {
 		t.Errorf("materialized views still show %d rows of the leaver", n)

@@ -294,7 +294,6 @@ func (s *Service) FinishTask(ctx context.Context, id tenure.OperationID, gate, b
 
 // HandOver is FinishTask for an artifact, of which it says what became. A task takes no outcome: Invalid.
 func (s *Service) HandOver(ctx context.Context, id tenure.OperationID, gate string, handed tenure.Handed, by, note string) (string, error) {
-	handed.Destination = strings.TrimSpace(handed.Destination)
 	if err := person(by); err != nil {
 		return "", err
 	}
