@@ -143,10 +143,11 @@ func relative(d time.Duration) string {
 // chose as a name can't steer the terminal. Line feeds and tabs stay.
 func clean(s string) string { return visible(s, steers) }
 
-// inline is clean for one line: line feeds, tabs and separators of lines show, too, so that no cell of a
-// table makes a row.
+// inline is clean for one line: line feeds and tabs are blanks, and separators of lines show, too, so that
+// no cell of a table makes a row.
 func inline(s string) string {
-	return visible(s, func(r rune) bool { return breaks(r) || steers(r) })
+	s = strings.NewReplacer("\n", " ", "\t", " ").Replace(s)
+	return visible(s, func(r rune) bool { return r == '\u2028' || r == '\u2029' || steers(r) })
 }
 
 // visible writes those characters by their numbers.
@@ -164,8 +165,6 @@ func visible(s string, which func(rune) bool) string {
 	}
 	return b.String()
 }
-
-func breaks(r rune) bool { return r == '\n' || r == '\t' || r == '\u2028' || r == '\u2029' }
 
 func steers(r rune) bool {
 	return r != '\n' && r != '\t' && (unicode.IsControl(r) || unicode.Is(unicode.Bidi_Control, r))
