@@ -104,7 +104,7 @@ func TestOlderStoreDestroysNothing(t *testing.T) {
 				t.Fatalf("of %d things are left %d", had, left)
 			}
 
-			wantCode(t, s.ConfirmStore(ctx, " ", "ada"), tenure.Invalid, "says why")
+			wantCode(t, s.ConfirmStore(ctx, " ", "ada"), tenure.Invalid, "the reason")
 			wantCode(t, s.ConfirmStore(ctx, "restored", ""), tenure.Unauthorized)
 			s.must(s.ConfirmStore(ctx, "restored from the backup", "ada"))
 			wantCode(t, s.ConfirmStore(ctx, "restored from the backup", "Ada"), tenure.Conflict, "another person")
