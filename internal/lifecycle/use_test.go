@@ -30,6 +30,7 @@ func TestUnused(t *testing.T) {
 		for _, row := range list {
 			names = append(names, row.Name)
 		}
+		slices.Sort(names)
 		return names
 	}
 	l.pass(120 * aDay)
