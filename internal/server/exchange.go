@@ -14,9 +14,6 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/danielgtaylor/huma/v2"
-	"github.com/danielgtaylor/huma/v2/adapters/humago"
-
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 )
@@ -27,19 +24,16 @@ const (
 	callLimit = 10 * time.Minute // of one write's
 )
 
-// humaContext is embedded under another name than its method Context.
-type humaContext = huma.Context
-
 // exchange is a request and its answer. The answer is kept until it is whole, so
 // that a fault leaves no half of one and a replay can give it again; streams go
 // out as they come.
 type exchange struct {
-	humaContext
 	s       *Server
 	r       *http.Request
 	w       http.ResponseWriter
 	call    *Call
 	who     string // the caller's name, once it is known
+	query   url.Values
 	body    []byte
 	header  http.Header
 	status  int
@@ -50,44 +44,24 @@ type exchange struct {
 	once    bool // the answer may hold a secret
 }
 
-func (x *exchange) BodyReader() io.Reader           { return bytes.NewReader(x.body) }
-func (x *exchange) BodyWriter() io.Writer           { return x }
-func (x *exchange) SetHeader(name, value string)    { x.header.Set(name, value) }
-func (x *exchange) AppendHeader(name, value string) { x.header.Add(name, value) }
-func (x *exchange) Status() int                     { return x.status }
-
-// SetReadDeadline does nothing: the body has been read.
-func (x *exchange) SetReadDeadline(time.Time) error { return nil }
-
-func (x *exchange) SetStatus(code int) {
-	if x.status == 0 {
-		x.status = code
-	}
-}
-
-func (x *exchange) Write(p []byte) (int, error) {
-	if x.failed && x.reached {
-		return len(p), nil // the problem is the answer
-	}
-	return x.answer.Write(p)
-}
-
 // answers makes what a handler returned the answer; what has no content says nothing.
 func (x *exchange) answers(status int, v any, err error) {
 	switch {
 	case err != nil:
 		x.fail(err)
-	case status != http.StatusNoContent:
+	case status == http.StatusNoContent:
+		x.status = status
+	default:
 		x.say(status, client.Full(v))
 	}
 }
 
 // say makes a value the answer.
 func (x *exchange) say(status int, v any) {
-	kind, err := x.s.api.Negotiate(x.Header("Accept"))
+	kind, err := x.s.api.Negotiate(x.r.Header.Get("Accept"))
 	if err == nil {
 		x.header.Set("Content-Type", kind)
-		x.SetStatus(status)
+		x.status = status
 		err = encode(&x.answer, v)
 	}
 	if err != nil {
@@ -137,10 +111,9 @@ func (x *exchange) end() {
 }
 
 // around is what happens before and after each route's handler.
-func (s *Server) around(rt Route) func(huma.Context, func(huma.Context)) {
-	return func(hc huma.Context, next func(huma.Context)) {
-		r, w := humago.Unwrap(hc)
-		x := &exchange{humaContext: hc, s: s, r: r, w: w, header: make(http.Header), once: rt.Once}
+func (s *Server) around(rt Route, takes *input, next func(context.Context, *Call)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		x := &exchange{s: s, r: r, w: w, header: make(http.Header), once: rt.Once}
 		defer x.end()
 		limit := callLimit
 		if rt.Verb == http.MethodGet {
@@ -151,12 +124,11 @@ func (s *Server) around(rt Route) func(huma.Context, func(huma.Context)) {
 			ctx, cancel = context.WithTimeout(ctx, limit)
 		}
 		defer cancel()
-		if err := x.enter(ctx, rt); err != nil {
+		if err := x.enter(ctx, rt, takes); err != nil {
 			hurry(w, r)
 			x.fail(err)
 			return
 		}
-		ctx = context.WithValue(ctx, callKey{}, x.call)
 		finish, replayed, err := s.replays.begin(ctx, x, rt)
 		if err != nil || replayed {
 			if err != nil {
@@ -165,12 +137,12 @@ func (s *Server) around(rt Route) func(huma.Context, func(huma.Context)) {
 			return
 		}
 		defer finish()
-		next(huma.WithContext(x, ctx))
+		next(ctx, x.call)
 	}
 }
 
 // enter finds out who asks, whether they may, and reads what they send.
-func (x *exchange) enter(ctx context.Context, rt Route) error {
+func (x *exchange) enter(ctx context.Context, rt Route, takes *input) error {
 	caller, err := x.s.identify(x.r, rt.Access.Reach == Public)
 	if err != nil {
 		return err
@@ -184,9 +156,8 @@ func (x *exchange) enter(ctx context.Context, rt Route) error {
 	if err != nil {
 		return err
 	}
-	values, err := query(x.r.URL.RawQuery)
-	if err == nil {
-		err = x.s.spelled[rt.Name].check(x.r, values)
+	if x.query, err = query(x.r.URL.RawQuery); err == nil {
+		err = takes.spelt(x.r, x.query)
 	}
 	if err != nil {
 		return err
@@ -253,27 +224,3 @@ func query(raw string) (url.Values, error) {
 
 // isText says whether s is UTF-8 without a NUL, which no text of a store holds.
 func isText(s string) bool { return utf8.ValidString(s) && strings.IndexByte(s, 0) < 0 }
-
-// refusal turns what huma found wrong with a request into a problem.
-func refusal(hc huma.Context, _ string, v any) (any, error) {
-	m, ok := v.(*huma.ErrorModel)
-	if !ok {
-		return v, nil
-	}
-	var says []string
-	for i, e := range m.Errors {
-		if i == 5 {
-			says = append(says, fmt.Sprintf("and %d more", len(m.Errors)-i))
-			break
-		}
-		says = append(says, plainly(e))
-	}
-	if len(says) == 0 {
-		says = []string{plainly(&huma.ErrorDetail{Message: m.Detail})}
-	}
-	x := callOf(hc.Context()).x
-	p, _ := x.s.problem(x.r, tenure.Errorf(tenure.Invalid, "the request isn't right: %s", strings.Join(says, "; ")))
-	x.failed, x.status = true, p.Status
-	x.header.Set("Content-Type", client.ProblemType)
-	return p, nil
-}

@@ -29,20 +29,15 @@ func raw[P any](s *Server, e client.Endpoint[P, []byte], a Access, kind string, 
 		Description: "The file, as C2SP tlog-tiles has it",
 		Content:     map[string]*huma.MediaType{strings.Split(kind, ";")[0]: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
 	}}
-	s.spelled[e.Name] = spelledIn(reflect.TypeFor[P]())
-	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
-		c := callOf(ctx)
-		c.x.reached = true
-		b, err := f(ctx, c, p)
+	s.handle(&op, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
+		b, err := f(ctx, c, p.(*P))
 		if err != nil {
 			c.x.header.Del("Cache-Control")
 			c.x.fail(err)
-			return nil, nil
+			return
 		}
 		c.x.header.Set("Content-Type", kind)
-		c.x.SetStatus(http.StatusOK)
 		_, _ = c.x.answer.Write(b)
-		return nil, nil
 	})
 }
 

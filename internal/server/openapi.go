@@ -40,8 +40,6 @@ func (s *Server) describe() {
 			}
 		}
 	}
-	delete(doc.Components.Schemas.Map(), "ErrorModel")
-	delete(doc.Components.Schemas.Map(), "ErrorDetail")
 	for _, schema := range doc.Components.Schemas.Map() {
 		for _, p := range schema.Properties {
 			p.PatternDescription = ""
@@ -52,7 +50,7 @@ func (s *Server) describe() {
 // openAPI writes the document, of routes that are registered once more for it: to describe what
 // they answer takes as long as the rest of a server's start, and few ask for it.
 func (s *Server) openAPI() ([]byte, error) {
-	d := &Server{o: s.o, mux: http.NewServeMux(), status: map[string]int{}, streams: map[string]bool{}, spelled: map[string]spelled{}, describing: true}
+	d := &Server{o: s.o, mux: http.NewServeMux(), status: map[string]int{}, streams: map[string]bool{}, describing: true}
 	if err := d.register(); err != nil {
 		return nil, err
 	}
@@ -77,7 +75,6 @@ func (s *Server) openAPI() ([]byte, error) {
 
 // problems documents the refusals of a route by the one table of codes.
 func problems(op *huma.Operation, schema *huma.Schema) {
-	delete(op.Responses, "default")
 	codes := []tenure.Code{tenure.Invalid, tenure.Internal, tenure.Unavailable}
 	if op.Extensions["x-tenure-reach"] != string(Public) || op.Method != http.MethodGet { // a wrong code is a wrong credential
 		codes = append(codes, tenure.Unauthorized, tenure.Forbidden)

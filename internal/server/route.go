@@ -80,38 +80,46 @@ type Route struct {
 	Once             bool // its answer may carry a secret that is shown once, and is never kept
 }
 
-// answered is what huma would have as its output. It is described here, and written
-// by the exchange: huma's code is compiled anew for each pair of input and output, and
-// one output for all halves that.
-type answered[R any] struct{ Body R }
-
 // route registers an endpoint with who may use it and what answers it.
 func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
 	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, e.Example, e.Once, a)
-	s.spelled[e.Name] = spelledIn(reflect.TypeFor[P]())
-	status := s.answers(&op, reflect.TypeFor[answered[R]]())
-	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
-		c := callOf(ctx)
-		c.x.reached = true
-		kept(p)
-		out, err := f(ctx, c, p)
+	status := s.answers(&op, reflect.TypeFor[R]())
+	s.handle(&op, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
+		out, err := f(ctx, c, p.(*P))
 		c.x.answers(status, out, err)
-		return nil, nil
 	})
+}
+
+// handle registers what a route does with a request, whose input is of the type in; it gets a pointer to one.
+func (s *Server) handle(op *huma.Operation, in reflect.Type, f func(ctx context.Context, c *Call, p any)) {
+	rt, takes := s.routes[len(s.routes)-1], inputOf(op, s.api.OpenAPI().Components.Schemas, in)
+	s.api.OpenAPI().AddOperation(op)
+	s.mux.HandleFunc(op.Method+" "+op.Path, s.around(rt, takes, func(ctx context.Context, c *Call) {
+		p := reflect.New(in)
+		if err := takes.read(p.Elem(), c.x.r, c.x.query, c.x.body); err != nil {
+			c.x.fail(err)
+			return
+		}
+		c.x.reached = true
+		kept(p.Interface())
+		f(ctx, c, p.Interface())
+	}))
 }
 
 // answers describes what a route answers, the body of the type or nothing, and gives its status.
 // Only the document needs the description.
 func (s *Server) answers(op *huma.Operation, t reflect.Type) int {
-	if t.Field(0).Type == reflect.TypeFor[client.None]() {
+	op.Responses = map[string]*huma.Response{}
+	if t == reflect.TypeFor[client.None]() {
 		op.DefaultStatus = http.StatusNoContent
+		op.Responses["204"] = &huma.Response{Description: http.StatusText(http.StatusNoContent)}
 		return op.DefaultStatus
 	}
 	op.DefaultStatus = cmp.Or(op.DefaultStatus, http.StatusOK)
 	if !s.describing {
 		return op.DefaultStatus
 	}
-	schema := huma.SchemaFromField(s.api.OpenAPI().Components.Schemas, t.Field(0), t.Name()+"Body")
+	schema := s.api.OpenAPI().Components.Schemas.Schema(t, true, op.OperationID+"Answer")
 	op.Responses = map[string]*huma.Response{strconv.Itoa(op.DefaultStatus): {
 		Description: http.StatusText(op.DefaultStatus),
 		Content:     map[string]*huma.MediaType{"application/json": {Schema: schema}},
@@ -139,15 +147,12 @@ func stream[P any](s *Server, e client.Endpoint[P, client.Stream], a Access, f f
 		Description: "Server-sent events; the id of each is the index of its audit entry",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
 	}}
-	s.streams[e.Name], s.spelled[e.Name] = true, spelledIn(reflect.TypeFor[P]())
-	huma.Register(s.api, op, func(ctx context.Context, p *P) (*struct{}, error) {
-		c := callOf(ctx)
-		c.x.reached = true
+	s.streams[e.Name] = true
+	s.handle(&op, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
 		send := &sender{x: c.x}
-		if err := f(ctx, c, p, send); err != nil && !send.begun {
+		if err := f(ctx, c, p.(*P), send); err != nil && !send.begun {
 			c.x.fail(err)
 		}
-		return nil, nil
 	})
 }
 
@@ -161,9 +166,7 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 	noun, _, _ := strings.Cut(name, ".")
 	op := huma.Operation{
 		OperationID: name, Method: verb, Path: path, Summary: summary, Description: rt.describe(summary), Tags: []string{noun}, DefaultStatus: s.status[name],
-		MaxBodyBytes: maxBody + 1, BodyReadTimeout: -1, RejectUnknownQueryParameters: true,
-		Middlewares: huma.Middlewares{s.around(rt)},
-		Extensions:  map[string]any{"x-tenure-reach": string(a.Reach)},
+		Extensions: map[string]any{"x-tenure-reach": string(a.Reach)},
 	}
 	if a.Permission != "" {
 		op.Extensions["x-tenure-permission"] = string(a.Permission)
@@ -192,7 +195,3 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 }
 
 func ptr[T any](v T) *T { return &v }
-
-type callKey struct{}
-
-func callOf(ctx context.Context) *Call { return ctx.Value(callKey{}).(*Call) }

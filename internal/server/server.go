@@ -55,8 +55,7 @@ type Server struct {
 	routes  []Route
 	status  map[string]int  // of routes that don't answer 200
 	streams map[string]bool // routes that stream
-	spelled map[string]spelled
-	broken  error // the first route that doesn't say what it must
+	broken  error           // the first route that doesn't say what it must
 }
 
 // New makes the server. A route that doesn't say who may use it is Internal: the
@@ -73,7 +72,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		o: o, mux: http.NewServeMux(), origin: http.NewCrossOriginProtection(), limits: newLimits(o.Service.Now, o.Rate, o.Burst),
-		replays: &replays{now: o.Service.Now, db: o.Service.Engine.DB}, status: map[string]int{}, streams: map[string]bool{}, spelled: map[string]spelled{},
+		replays: &replays{now: o.Service.Now, db: o.Service.Engine.DB}, status: map[string]int{}, streams: map[string]bool{},
 	}
 	s.tail = newTail(s.db(), o.Governor)
 	if err := s.register(); err != nil {
@@ -265,11 +264,9 @@ func config() huma.Config {
 	c.DocsPath, c.SchemasPath, c.OpenAPIPath = "", "", ""
 	c.CreateHooks = nil
 	c.Components.Schemas = huma.NewMapRegistry("#/components/schemas/", schemaName)
-	c.RejectUnknownQueryParameters = true
 	c.NoFormatFallback = false
 	json := huma.Format{Marshal: func(w io.Writer, v any) error { return encode(w, v) }, Unmarshal: unmarshal}
 	c.Formats = map[string]huma.Format{"application/json": json, client.ProblemType: json}
-	c.Transformers = []huma.Transformer{refusal}
 	return c
 }
 
