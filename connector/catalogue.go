@@ -17,21 +17,22 @@ type Cataloguer interface {
 // Catalogue is what stands in a system, whoever's it is. What Tenure keeps for itself
 // isn't in it.
 type Catalogue struct {
-	Tables []TableInfo
-	Links  []LinkInfo
-	Stores []StoreInfo // of systems that keep files or objects
-	Says   []string    // what isn't listed, and why
+	Tables []TableInfo `json:"tables,omitempty"`
+	Links  []LinkInfo  `json:"links,omitempty"`
+	Stores []StoreInfo `json:"stores,omitempty"` // of systems that keep files or objects
+	Says   []string    `json:"says,omitempty"`   // what isn't listed, and why
 }
 
 // TableInfo is one table.
 type TableInfo struct {
-	Schema, Name string // Schema is "" where there is none
-	Columns      []ColumnInfo
-	Key          []string // its primary key
+	Schema  string       `json:"schema,omitempty"` // "" where there is none
+	Name    string       `json:"name"`
+	Columns []ColumnInfo `json:"columns"`
+	Key     []string     `json:"key,omitempty"` // its primary key
 
 	// Closed says why its rows aren't read: they belong to a tenant's own role or store,
 	// whose code would run, or rights are missing. "" if they can be.
-	Closed string
+	Closed string `json:"closed,omitempty"`
 }
 
 // String is the table's name, with its schema if it has one.
@@ -58,34 +59,35 @@ func (t TableInfo) Column(name string) (ColumnInfo, bool) {
 
 // ColumnInfo is one column.
 type ColumnInfo struct {
-	Name     string
-	Type     string // as the system writes it
-	Required bool   // it can't be null
+	Name     string `json:"name"`
+	Type     string `json:"type"`               // as the system writes it
+	Required bool   `json:"required,omitempty"` // it can't be null
 }
 
 // LinkInfo is a foreign key.
 type LinkInfo struct {
-	Child, Parent string // as TableInfo.String gives them
-	Columns       []string
-	Parents       []string // the parent's columns, in the same order
-	OnDelete      string   // no action, restrict, cascade, set null or set default
+	Child    string   `json:"child"`  // as TableInfo.String gives it
+	Parent   string   `json:"parent"` // likewise
+	Columns  []string `json:"columns"`
+	Parents  []string `json:"parents"`  // the parent's columns, in the same order
+	OnDelete string   `json:"onDelete"` // no action, restrict, cascade, set null or set default
 }
 
 // StoreInfo is a place of files or objects, such as a bucket or a folder. It tells how
 // names begin, and nothing of what is in them.
 type StoreInfo struct {
-	Type string // the resource type that fits
-	Name string
+	Type string `json:"type"` // the resource type that fits
+	Name string `json:"name"`
 
 	// Prefixes are what names in it begin with, as the attribute classes writes them; Rest
 	// is how it writes everything else. Neither is given where the type has no such attribute.
-	Prefixes []string
-	Rest     string
-	Classes  bool
+	Prefixes []string `json:"prefixes,omitempty"`
+	Rest     string   `json:"rest,omitempty"`
+	Classes  bool     `json:"classes,omitempty"`
 
 	// Base is what precedes a tenant's part in a place that tenants share; "" where the
 	// place is a tenant's own.
-	Base string
+	Base string `json:"base,omitempty"`
 }
 
 // Sampler reads some values of a system's columns. It changes nothing, evaluates nothing

@@ -33,6 +33,9 @@ type Tracing struct {
 type Traced struct {
 	Fingerprint string   // as Sighting's; "" where it can't be read without planting
 	Says        []string // what wasn't seen, and why, one sentence each; empty: the look was whole
+
+	// Catalogue tells of the tables that tenants share, where the system has tables.
+	Catalogue Catalogue
 }
 
 // TraceKind says what a thing is to a tenant.

@@ -25,9 +25,10 @@ func (a *app) importCommand() *cobra.Command {
 	return group(&cobra.Command{
 		Use:   "import",
 		Short: "Bring tenants that already exist under Tenure",
-		Long: "First, tenure survey --output json reports what exists. From that and a blueprint, propose writes a file for people to\n" +
-			"review. plan makes a plan for each tenant in it; two people approve each. Nothing but marks is changed.",
-	}, a.importPropose(), a.importPlan())
+		Long: "First, tenure survey --output json reports what exists. draft drafts a blueprint from it. From the survey and a blueprint,\n" +
+			"propose writes a file for people to review. plan makes a plan for each tenant in it; two people approve each. Nothing but\n" +
+			"marks is changed.",
+	}, a.importDraft(), a.importPropose(), a.importPlan())
 }
 
 func (a *app) importPropose() *cobra.Command {
@@ -36,23 +37,19 @@ func (a *app) importPropose() *cobra.Command {
 		if report == "" || from == "" || file == "" {
 			return tenure.Errorf(tenure.Invalid, "a proposal needs a survey, a blueprint and a file to write").WithHint("tenure import propose --survey report.json --blueprint small --out bindings.yaml")
 		}
-		if _, err := os.Lstat(file); err == nil {
-			return tenure.Errorf(tenure.Conflict, "%s exists already", file).WithHint("give another name, or move it away")
+		if err := isNew(file); err != nil {
+			return err
 		}
-		text, err := os.ReadFile(report)
+		r, err := readSurvey(report)
 		if err != nil {
-			return tenure.Errorf(tenure.NotFound, "read the survey: %w", err)
-		}
-		var r survey.Report
-		if err := json.Unmarshal(text, &r); err != nil {
-			return tenure.Errorf(tenure.Invalid, "%s isn't a survey: %w", report, err).WithHint("write one with: tenure survey --output json")
+			return err
 		}
 		b, err := a.boundBlueprint(cmd.Context(), from)
 		if err != nil {
 			return err
 		}
-		out := survey.Bind(&r, b)
-		if err := writeFile(file, bindingsFile(&r, out)); err != nil {
+		out := survey.Bind(r, b)
+		if err := writeFile(file, bindingsFile(r, out)); err != nil {
 			return err
 		}
 		return a.show(out, func(o *page) {

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"os"
 	"strconv"
 
 	"github.com/spf13/cobra"
@@ -24,8 +23,8 @@ func (a *app) blueprintScaffold() *cobra.Command {
 				return err
 			}
 			if out != "" {
-				if _, err := os.Lstat(out); err == nil {
-					return tenure.Errorf(tenure.Conflict, "%s is there already", out).WithHint("give another name, or move it away")
+				if err := isNew(out); err != nil {
+					return err
 				}
 				if err := writeFile(out, []byte(d.Source)); err != nil {
 					return err

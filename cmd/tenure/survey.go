@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -45,8 +44,8 @@ outlive a tenant, and what that costs; and what most tenants have and one lacks.
 				return tenure.Errorf(tenure.Invalid, "%s names no system", systems).WithHint("write what to look at as in docs/survey.md")
 			}
 			if file != "" {
-				if _, err := os.Lstat(file); err == nil {
-					return tenure.Errorf(tenure.Conflict, "%s exists already", file).WithHint("give another name, or move it away")
+				if err := isNew(file); err != nil {
+					return err
 				}
 			}
 			seen, err := survey.Look(cmd.Context(), sources, ask)

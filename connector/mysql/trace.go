@@ -234,7 +234,8 @@ func (t *tracing) marks(ctx context.Context) error {
 
 func (t *tracing) reader() relational.TraceReader {
 	return relational.TraceReader{
-		Name: t.d.dialect.Name, ID: tableID, In: func(n relational.TableName) string { return databaseID(n.Schema) },
+		Catalogue: &t.out.Catalogue,
+		Name:      t.d.dialect.Name, ID: tableID, In: func(n relational.TableName) string { return databaseID(n.Schema) },
 		Closed: func(of relational.Table) string {
 			if e := t.engines[of.TableName]; e != "" && !slices.Contains([]string{"Aria", "MyISAM", "MEMORY"}, e) {
 				return "their engine " + e + " may read them elsewhere"

@@ -147,7 +147,7 @@ func (t *tracing) rows(ctx context.Context) error { return t.reader().Rows(ctx, 
 
 func (t *tracing) reader() relational.TraceReader {
 	return relational.TraceReader{
-		Name: dialect{}.Name, ID: t.tableID, In: t.placeOf,
+		Name: dialect{}.Name, ID: t.tableID, In: t.placeOf, Catalogue: &t.out.Catalogue,
 		Closed: func(of relational.Table) string {
 			if of.Hidden {
 				return "rights or row security hide them from this login"

@@ -12,6 +12,7 @@ import (
 // rows are to tenants: by its columns' names, its name, its primary key and its foreign keys.
 type TracePlan struct {
 	Tables []TracedTable // lists of tenants before the others, each in the order of the graph
+	graph  *Graph
 }
 
 // TracedTable is one table as a TracePlan has it. The columns named in it are those of
@@ -65,7 +66,7 @@ func PlanTrace(g *Graph, columns []string) TracePlan {
 	for i := range others {
 		others[i].Of = p.of(others[i], lists)
 	}
-	return TracePlan{append(lists, others...)}
+	return TracePlan{append(lists, others...), g}
 }
 
 // of is the list whose key a table's tenant column bears: the one that it refers to, or the

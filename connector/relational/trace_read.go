@@ -45,9 +45,10 @@ type TraceReader struct {
 	// Run is as Reader's; an error of row's ends the query.
 	Run func(ctx context.Context, within time.Duration, query string, columns int, row func([]*string) error) (done bool, err error)
 
-	Yield func(connector.Trace) error
-	Says  func(string)
-	Now   func() time.Time
+	Yield     func(connector.Trace) error
+	Says      func(string)
+	Catalogue *connector.Catalogue // is filled with the tables and their references; nil: it isn't asked for
+	Now       func() time.Time
 }
 
 // TableFacts is what a database tells of a table without its being read.
@@ -60,6 +61,9 @@ type TableFacts struct {
 
 // Tables yields the tables themselves.
 func (r TraceReader) Tables(p TracePlan) error {
+	if r.Catalogue != nil && p.graph != nil {
+		*r.Catalogue = p.graph.Catalogue(r.Closed)
+	}
 	for _, t := range p.Tables {
 		f := r.Facts(t.TableName)
 		one := connector.Trace{Kind: connector.TraceTable, Word: "table", Name: t.Name, ID: r.ID(t.TableName), In: r.In(t.TableName), Rows: f.Rows, Bytes: f.Bytes, Open: f.Open, Made: f.Made, Used: f.Used, Labels: map[string]string{}}

@@ -83,7 +83,7 @@ func TestTrace(t *testing.T) {
 		`account user:outside-friend "outside-friend" type=user word=user reaches=bucket:shared`,
 	}
 	if diff := cmp.Diff(want, got); diff != "" || len(told.Says) > 0 || told.Fingerprint != "" {
-		t.Errorf("%s\n%q", diff, told)
+		t.Errorf("%s\n%+v", diff, told)
 	}
 
 	// Once Tenure is at work there, its own bucket is left out, and marks are told.

@@ -240,7 +240,7 @@ func (t *tracing) tables(ctx context.Context, s *session, home string) error {
 			}
 			return done, err
 		},
-		Yield: yield, Says: t.says, Now: t.d.now,
+		Yield: yield, Says: t.says, Catalogue: &t.out.Catalogue, Now: t.d.now,
 	}
 	plan := relational.PlanTrace(c.graph, t.ask.Columns)
 	if err := r.Tables(plan); err != nil {

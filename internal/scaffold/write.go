@@ -58,7 +58,7 @@ func (d *Draft) YAML(says []string) []byte {
 		line("# Drafted from what stands in system %s. Each choice has its reason beside it.", comment(d.ask.System))
 	}
 	line("# Read it, and decide what stands under TO DECIDE, before you submit it.")
-	open := append(d.retentions(), d.Open...)
+	open := append([]string{"dataClasses: " + retention}, d.Open...)
 	if len(d.stores) > 0 {
 		open = append(open, "resources: how names follow from the tenant; the draft's fit no place that is there today, which stays as it is")
 	}
@@ -75,15 +75,16 @@ func (d *Draft) YAML(says []string) []byte {
 		remark("", "note: not read: "+s)
 	}
 	if len(d.tables) > 0 {
-		remark("", "note: a tenant whose rows are there already can't be taken over by an onboarding")
+		remark("", "note: a tenant whose rows are there already comes in by an onboarding that adopts (docs/survey.md)")
 	}
 	line("apiVersion: tenure.dev/v1\nkind: Blueprint\nname: %s\nversion: \"0.1\"\ntitle: %s\n", quoted(d.ask.Name), quoted("A tenant of "+d.ask.System))
 	key := d.parameters(line)
 	line("environments:\n  - {name: prod, kind: production}\n\nsystems:\n  %s: {connector: %s}\n", quoted(d.ask.System), quoted(d.ask.Connector))
-	d.writeClasses(line)
-	line("resources:")
+	line("dataClasses:")
+	d.writeClasses(line, map[string]bool{})
+	line("\nresources:")
 	if len(d.tables) > 0 {
-		d.writeRows(line, remark, key)
+		d.writeRows(line, remark, "rows", key)
 	} else {
 		d.writeStores(line)
 	}
@@ -98,8 +99,11 @@ func (d *Draft) YAML(says []string) []byte {
 	return []byte(b.String())
 }
 
-func (d *Draft) retentions() []string {
-	return []string{"dataClasses: how long each is kept after a departure, and why; the draft keeps what the customer may still fetch, 30 days, and no more"}
+const retention = "how long each is kept after a departure, and why; the draft keeps what the customer may still fetch, 30 days, and no more"
+
+// writeDisposition ends a data class.
+func writeDisposition(line func(string, ...any)) {
+	line("    disposition: purge\n    retention:\n      - {name: retrieval, kind: keep_until, period: P30D, from: termination, source: \"EU Data Act, article 25 (2) g\"}")
 }
 
 // parameters writes what a request must say, and gives the text of the tenant's key.
@@ -121,8 +125,8 @@ func (d *Draft) parameters(line func(string, ...any)) (key string) {
 	return "${params." + name + "}"
 }
 
-func (d *Draft) writeClasses(line func(string, ...any)) {
-	line("dataClasses:")
+// writeClasses writes those that aren't written yet.
+func (d *Draft) writeClasses(line func(string, ...any), written map[string]bool) {
 	all := map[string][]string{} // what each holds
 	if len(d.tables) == 0 {
 		all["files"] = []string{"files"}
@@ -140,6 +144,10 @@ func (d *Draft) writeClasses(line func(string, ...any)) {
 	}
 	for _, class := range sorted(all) {
 		holds := all[class]
+		if written[class] {
+			continue
+		}
+		written[class] = true
 		slices.Sort(holds)
 		if len(holds) > 0 && len(d.tables) > 0 {
 			line("  # By the names of its columns it holds: %s. tenure datamap scan looks at values too.", comment(strings.Join(holds, ", ")))
@@ -148,12 +156,11 @@ func (d *Draft) writeClasses(line func(string, ...any)) {
 		if len(holds) > 0 {
 			line("    personal: true")
 		}
-		line("    disposition: purge\n    retention:\n      - {name: retrieval, kind: keep_until, period: P30D, from: termination, source: \"EU Data Act, article 25 (2) g\"}")
+		writeDisposition(line)
 	}
-	line("")
 }
 
-func (d *Draft) writeRows(line func(string, ...any), remark func(indent, s string), key string) {
+func (d *Draft) writeRows(line func(string, ...any), remark func(indent, s string), name, key string) {
 	var used []string
 	for _, n := range sorted(d.tables) {
 		if c := d.tables[n].class; !slices.Contains(used, c) {
@@ -161,7 +168,7 @@ func (d *Draft) writeRows(line func(string, ...any), remark func(indent, s strin
 		}
 	}
 	slices.Sort(used)
-	line("  - key: rows\n    system: %s\n    type: rows\n    name: ${tenant.name}-${env.name} rows\n    data: [%s]\n    handover: true\n    attributes:", quoted(d.ask.System), strings.Join(used, ", "))
+	line("  - key: %s\n    system: %s\n    type: rows\n    name: ${tenant.name}-${env.name} %s\n    data: [%s]\n    handover: true\n    attributes:", name, quoted(d.ask.System), name, strings.Join(used, ", "))
 	if d.home != "" {
 		line("      schema: %s", quoted(literal(d.home)))
 	}

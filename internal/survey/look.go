@@ -37,6 +37,8 @@ type Seen struct {
 	Calls  int
 	Says   []string // what wasn't seen, and why
 	Failed string   // why nothing was seen
+
+	Catalogue connector.Catalogue // of tables, where the system has them
 }
 
 // together is how many systems are looked at at once.
@@ -84,7 +86,7 @@ func look(ctx context.Context, s Source, ask Ask) Seen {
 		seen.Traces = append(seen.Traces, t)
 		return ctx.Err()
 	})
-	seen.Calls = asked.Calls.Spent()
+	seen.Calls, seen.Catalogue = asked.Calls.Spent(), traced.Catalogue
 	for _, says := range traced.Says {
 		seen.Says = append(seen.Says, veil.Text(says))
 	}

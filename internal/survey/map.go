@@ -71,7 +71,39 @@ func Map(seen []Seen, ask Ask) *Report {
 	m.unlisted()
 	m.assign()
 	m.tell()
+	m.catalogues()
 	return m.report
+}
+
+// catalogues keeps of each system's tables those that aren't in a tenant's own place.
+func (m *mapper) catalogues() {
+	for s, seen := range m.seen {
+		own := map[string]bool{}
+		for i := range m.whose[s] {
+			if t := m.trace(at{s, i}); t.Kind == connector.TracePlace && m.whose[s][i].party >= 0 {
+				own[t.Name] = true
+			}
+		}
+		var c connector.Catalogue
+		kept := map[string]bool{}
+		for _, t := range seen.Catalogue.Tables {
+			if !own[t.Schema] {
+				c.Tables, kept[t.String()] = append(c.Tables, t), true
+			}
+		}
+		for _, l := range seen.Catalogue.Links {
+			if kept[l.Child] && kept[l.Parent] {
+				c.Links = append(c.Links, l)
+			}
+		}
+		if len(c.Tables) == 0 {
+			continue
+		}
+		if m.report.Catalogues == nil {
+			m.report.Catalogues = map[string]connector.Catalogue{}
+		}
+		m.report.Catalogues[seen.Source.Name] = c
+	}
 }
 
 func (m *mapper) trace(a at) *connector.Trace { return &m.seen[a.system].Traces[a.trace] }

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
 )
 
 // Report is what a survey says.
@@ -16,6 +17,8 @@ type Report struct {
 	Without  []string        `json:"without,omitempty"` // what none of tenants' things of a kind has, one sentence each
 	Shared   []Thing         `json:"shared"`            // what is nobody's: machinery, staff, what no evidence tells
 	Waste    map[string]Cost `json:"waste"`             // by currency: what things of tenants that left, and of nobody, cost a month
+
+	Catalogues map[string]connector.Catalogue `json:"catalogs,omitempty"` // by system: the tables that aren't in a place of a tenant's own
 }
 
 // Cost is a sum for a month, in minor units of a currency.
@@ -65,6 +68,7 @@ type Thing struct {
 	Expires    time.Time         `json:"expires,omitzero"`
 	Disabled   bool              `json:"disabled,omitempty"`
 	Cost       Cost              `json:"cost,omitempty"`
+	Attributes map[string]any    `json:"attributes,omitempty"` // those of the resource type, where the system tells them
 }
 
 // Kind is what a finding is.

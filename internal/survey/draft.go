@@ -1,0 +1,406 @@
+package survey
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/connector"
+	"github.com/tenurehq/tenure/internal/claim"
+	"github.com/tenurehq/tenure/internal/scaffold"
+)
+
+// Draft drafts a blueprint of what most tenants of a survey have, under names that follow from what a tenant
+// is called. What it takes for a rule has its reason; what it couldn't take for one is said. Types are the
+// systems' connectors, by the systems' names. A survey from which nothing follows is NotFound.
+func Draft(r *Report, name string, types map[string]connector.Info) (*scaffold.Platform, error) {
+	d := &drafting{report: r, types: types, out: &scaffold.Platform{Name: name, Taken: r.Taken}}
+	listed := slices.ContainsFunc(r.Tenants, func(t Tenant) bool { return len(t.Listed) > 0 })
+	for i := range r.Tenants {
+		if t := &r.Tenants[i]; !t.Left && (len(t.Listed) > 0 || !listed) {
+			d.tenants = append(d.tenants, t)
+		}
+	}
+	d.find()
+	if len(d.places) == 0 && len(d.rows) == 0 {
+		return nil, tenure.Errorf(tenure.NotFound, "the survey has nothing that most of its %s have under names that follow from the tenant", counted(len(d.tenants), "tenant")).
+			WithHint("at least %d tenants are needed, of which %d%% have a thing", stepLeast, stepShare)
+	}
+	d.variables()
+	for _, p := range d.places {
+		d.resource(p)
+	}
+	d.sort()
+	d.tables()
+	d.leftOver()
+	return d.out, nil
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return strconv.Itoa(n) + " " + what + "s"
+}
+
+type drafting struct {
+	report  *Report
+	types   map[string]connector.Info
+	tenants []*Tenant
+	places  []*place
+	rows    []*place
+	strays  map[[2]string]map[*Tenant]bool // by system and word: who has things whose names follow from nothing
+	out     *scaffold.Platform
+}
+
+// place is where each tenant has a thing: its name is the tenant's own text between two that all have.
+type place struct {
+	system, typ   string
+	before, after string
+	has           map[*Tenant]*Thing
+	values        map[*Tenant]string // what is between
+	variable, key string
+	inTable       string // of rows
+	resource      *scaffold.Resource
+}
+
+// find takes each name apart by what its tenant is called, and keeps what most tenants have.
+func (d *drafting) find() {
+	all, order := map[string]*place{}, []string{}
+	d.strays = map[[2]string]map[*Tenant]bool{}
+	for _, t := range d.tenants {
+		called := t.callings()
+		for i := range t.Things {
+			th := &t.Things[i]
+			if th.Type == "" || th.Kind == string(connector.TraceRecord) || th.Kind == string(connector.TraceTable) || th.Kind == string(connector.TraceCopy) {
+				continue
+			}
+			p, value := &place{system: th.System, typ: th.Type}, th.Name
+			if th.Kind == string(connector.TraceRows) {
+				p.inTable = th.In
+			} else {
+				var ok bool
+				if p.before, value, p.after, ok = apart(th.Name, called); !ok {
+					at := [2]string{th.System, cmp.Or(th.Word, th.Type)}
+					if d.strays[at] == nil {
+						d.strays[at] = map[*Tenant]bool{}
+					}
+					d.strays[at][t] = true
+					continue
+				}
+			}
+			id := strings.Join([]string{p.system, p.typ, p.before, p.after, p.inTable}, "\x00")
+			if all[id] == nil {
+				p.has, p.values = map[*Tenant]*Thing{}, map[*Tenant]string{}
+				all[id], order = p, append(order, id)
+			}
+			if all[id].has[t] == nil {
+				all[id].has[t], all[id].values[t] = th, value
+			}
+		}
+	}
+	slices.SortStableFunc(order, func(a, b string) int { return cmp.Or(len(all[b].has)-len(all[a].has), strings.Compare(a, b)) })
+	for _, id := range order {
+		switch p := all[id]; {
+		case !most(len(p.has), len(d.tenants)):
+		case p.inTable != "":
+			d.rows = append(d.rows, p)
+		default:
+			d.places = append(d.places, p)
+		}
+	}
+}
+
+// most says that so many of all are what one goes by.
+func most(n, all int) bool { return n >= min(stepLeast, all) && n > 0 && 100*n >= stepShare*all }
+
+// callings are the texts by which a tenant's things may be named, the longest first.
+func (t *Tenant) callings() []string {
+	all := map[string]bool{}
+	for _, name := range (&party{Tenant: *t}).names() {
+		all[name] = true
+		if words := claim.Words(name); claim.Telling(words) || slices.Contains(t.Also, name) {
+			for _, between := range []string{"-", "_", ".", ""} {
+				all[strings.Join(words, between)] = true
+			}
+		}
+	}
+	delete(all, "")
+	return slices.SortedFunc(maps.Keys(all), func(a, b string) int { return cmp.Or(len(b)-len(a), strings.Compare(a, b)) })
+}
+
+// apart finds the longest of the callings in a name, as a word or words of it; letters may be of the other case.
+func apart(name string, called []string) (before, value, after string, ok bool) {
+	low := strings.ToLower(name)
+	for _, c := range called {
+		for from := 0; ; {
+			i := strings.Index(low[from:], strings.ToLower(c))
+			if i < 0 || len(low) != len(name) {
+				break
+			}
+			i += from
+			end := i + len(c)
+			if edge(low[:i], low[i:]) && edge(low[:end], low[end:]) {
+				return name[:i], name[i:end], name[end:], true
+			}
+			from = i + 1
+		}
+	}
+	return "", "", "", false
+}
+
+// edge says that one word ends with the first text, or another begins with the second.
+func edge(a, b string) bool {
+	last, _ := utf8.DecodeLastRuneInString(a)
+	first, _ := utf8.DecodeRuneInString(b)
+	inWord := func(r rune) bool { return unicode.IsLetter(r) || unicode.IsDigit(r) }
+	return a == "" || b == "" || !inWord(last) || !inWord(first)
+}
+
+// variables gives the places whose names vary together one parameter.
+func (d *drafting) variables() {
+	var known []*place // the first of each variable
+	for _, p := range append(slices.Clone(d.places), d.rows...) {
+		i := slices.IndexFunc(known, func(k *place) bool { return sameText(k.values, p.values) })
+		if i >= 0 {
+			p.variable = known[i].variable
+			maps.Insert(known[i].values, maps.All(missing(p.values, known[i].values)))
+			continue
+		}
+		named, plain := true, true
+		for t, v := range p.values {
+			named = named && v == t.Name
+			plain = plain && plainSlug.MatchString(v)
+		}
+		p.variable = "key"
+		switch {
+		case p.inTable != "":
+			p.variable = "tenantKey"
+		case named:
+			p.variable = "name"
+		case plain:
+			p.variable = "slug"
+		}
+		for n, base := 2, p.variable; slices.ContainsFunc(known, func(k *place) bool { return k.variable == p.variable }); n++ {
+			p.variable = base + strconv.Itoa(n)
+		}
+		known = append(known, p)
+	}
+	for _, k := range known {
+		example := ""
+		for _, t := range d.tenants {
+			if example = k.values[t]; example != "" {
+				break
+			}
+		}
+		d.out.Parameters = append(d.out.Parameters, scaffold.Parameter{Name: k.variable, Example: example, Why: "what varies in " + d.text(k)})
+	}
+}
+
+// sameText says that two places have the same text for each tenant that has both, and that most of the second's do.
+func sameText(a, b map[*Tenant]string) bool {
+	both := 0
+	for t, v := range b {
+		if have, is := a[t]; is {
+			if have != v {
+				return false
+			}
+			both++
+		}
+	}
+	return most(both, len(b))
+}
+
+func missing(from, in map[*Tenant]string) map[*Tenant]string {
+	out := maps.Clone(from)
+	maps.DeleteFunc(out, func(t *Tenant, _ string) bool { _, is := in[t]; return is })
+	return out
+}
+
+// text says where a place is, for a reason.
+func (d *drafting) text(p *place) string {
+	if p.inTable != "" {
+		return "the rows of " + p.inTable + " in " + p.system
+	}
+	return fmt.Sprintf("the %s %s…%s in %s", p.typ, p.before, p.after, p.system)
+}
+
+var unkeyed = regexp.MustCompile(`[^a-z0-9]+`)
+
+// resource drafts what each tenant has at a place.
+func (d *drafting) resource(p *place) {
+	res := &scaffold.Resource{System: p.system, Type: p.typ, Name: scaffold.Literal(p.before) + "${params." + p.variable + "}" + scaffold.Literal(p.after)}
+	p.resource = res
+	words := p.typ
+	if slices.ContainsFunc(d.places, func(o *place) bool { return o != p && o.typ == p.typ }) {
+		words += " " + p.before + " " + p.after
+	}
+	words = strings.Trim(unkeyed.ReplaceAllString(strings.ToLower(words), "_"), "_")
+	res.Key = words
+	for n := 2; slices.ContainsFunc(d.out.Resources, func(o *scaffold.Resource) bool { return o.Key == res.Key }); n++ {
+		res.Key = words + "_" + strconv.Itoa(n)
+	}
+	res.Why = fmt.Sprintf("%d of %d tenants have one", len(p.has), len(d.tenants))
+	if typ, ok := d.types[p.system].Type(p.typ); ok {
+		res.Data, res.Schema = typ.Holds != tenure.HoldsNothing, typ.Attributes
+	}
+	d.attributes(p)
+	d.out.Resources = append(d.out.Resources, res)
+}
+
+// attributes takes those that most tenants' things have alike, with the tenant's own text as the parameter.
+func (d *drafting) attributes(p *place) {
+	values := map[string]map[string]int{} // by attribute, by value as the blueprint would have it
+	for t, th := range p.has {
+		for name, v := range th.Attributes {
+			text, err := json.Marshal(d.general(v, t, p))
+			if err != nil {
+				continue
+			}
+			if values[name] == nil {
+				values[name] = map[string]int{}
+			}
+			values[name][string(text)]++
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		all := slices.SortedFunc(maps.Keys(values[name]), func(a, b string) int {
+			return cmp.Or(values[name][b]-values[name][a], strings.Compare(a, b))
+		})
+		a := scaffold.Attribute{Name: name, Value: all[0]}
+		switch n := values[name][all[0]]; {
+		case n == len(p.has):
+		case most(n, len(p.has)):
+			a.Why = fmt.Sprintf("so it is with %d of %d; the others can't be adopted as they are", n, len(p.has))
+		default:
+			a.Out, a.Why = true, fmt.Sprintf("tenants differ: this is so with %d of %d", n, len(p.has))
+		}
+		p.resource.Attributes = append(p.resource.Attributes, a)
+	}
+}
+
+// general is an attribute's value with what is the tenant's own in it as parameters.
+func (d *drafting) general(v any, t *Tenant, p *place) any {
+	switch v := v.(type) {
+	case string:
+		for _, o := range append([]*place{p}, d.places...) {
+			own := o.values[t]
+			if own == "" {
+				continue
+			}
+			if before, _, after, ok := apart(v, []string{own}); ok && strings.Contains(v, own) {
+				return scaffold.Literal(before) + "${params." + o.variable + "}" + scaffold.Literal(after)
+			}
+		}
+		return scaffold.Literal(v)
+	case []any:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = d.general(v[i], t, p)
+		}
+		return out
+	case []string:
+		out := make([]any, len(v))
+		for i := range v {
+			out[i] = d.general(v[i], t, p)
+		}
+		return out
+	}
+	return v
+}
+
+// sort has each resource come after those whose names its attributes say, and say them by reference.
+func (d *drafting) sort() {
+	before := map[*scaffold.Resource][]*scaffold.Resource{}
+	for _, r := range d.out.Resources {
+		for i := range r.Attributes {
+			a := &r.Attributes[i]
+			for _, o := range d.out.Resources {
+				name, _ := json.Marshal(o.Name)
+				if o != r && o.System == r.System && a.Value == string(name) && !a.Out && !slices.Contains(before[o], r) {
+					a.Value = `"${resources.` + o.Key + `.name}"`
+					before[r] = append(before[r], o)
+				}
+			}
+		}
+	}
+	var out []*scaffold.Resource
+	var add func(*scaffold.Resource)
+	add = func(r *scaffold.Resource) {
+		if slices.Contains(out, r) {
+			return
+		}
+		for _, o := range before[r] {
+			add(o)
+		}
+		out = append(out, r)
+	}
+	for _, r := range d.out.Resources {
+		add(r)
+	}
+	d.out.Resources = out
+}
+
+// tables lists where most tenants have rows, by system and tenant column.
+func (d *drafting) tables() {
+	for _, p := range d.rows {
+		var one *Thing
+		for _, t := range d.tenants {
+			if one = p.has[t]; one != nil {
+				break
+			}
+		}
+		column, _ := one.Attributes["column"].(string)
+		schema, _ := one.Attributes["schema"].(string)
+		name := strings.TrimPrefix(p.inTable, "table ")
+		i := slices.IndexFunc(d.out.Rows, func(r *scaffold.Rows) bool { return r.System == p.system && r.Column == column })
+		if i < 0 {
+			i = len(d.out.Rows)
+			d.out.Rows = append(d.out.Rows, &scaffold.Rows{System: p.system, Column: column, Schema: schema, Key: "${params." + p.variable + "}"})
+		}
+		if schema != d.out.Rows[i].Schema {
+			name = schema + "." + name
+		}
+		d.out.Rows[i].Tables = append(d.out.Rows[i].Tables, scaffold.RowsTable{Name: name, Why: fmt.Sprintf("%d of %d tenants have rows in it", len(p.has), len(d.tenants))})
+	}
+	for _, r := range d.out.Rows {
+		ask := scaffold.Ask{Name: d.out.Name, System: r.System, Connector: d.types[r.System].Name, Column: r.Column, Catalogue: d.report.Catalogues[r.System]}
+		if draft, err := scaffold.Make(ask); err == nil { // without a catalog, the tables stand as they were seen
+			r.Draft = draft
+		}
+		for _, res := range d.out.Resources {
+			if res.System == r.System && res.Data {
+				res.SearchedFor(r)
+			}
+		}
+	}
+}
+
+// leftOver says what a person should look at: what most tenants have without a rule, what nobody's accounts reach,
+// and what wasn't read.
+func (d *drafting) leftOver() {
+	for _, at := range slices.SortedFunc(maps.Keys(d.strays), func(a, b [2]string) int { return cmp.Or(strings.Compare(a[0], b[0]), strings.Compare(a[1], b[1])) }) {
+		if n := len(d.strays[at]); most(n, len(d.tenants)) {
+			d.out.Open = append(d.out.Open, fmt.Sprintf("%s of %d tenants in %s have names that don't follow from the tenant: name them by a parameter, or leave them to the tenant", at[1], n, at[0]))
+		}
+	}
+	for _, f := range d.report.Findings {
+		if f.Kind == Wide && f.Tenant == "" {
+			d.out.Open = append(d.out.Open, fmt.Sprintf("%s in %s reaches several tenants' things: declare its rights, or a tenant's adoption is refused for them", f.What(), f.System))
+		}
+	}
+	for _, s := range d.report.Systems {
+		if used := slices.ContainsFunc(d.places, func(p *place) bool { return p.system == s.Name }) || slices.ContainsFunc(d.rows, func(p *place) bool { return p.system == s.Name }); used {
+			d.out.Systems = append(d.out.Systems, [2]string{s.Name, s.Connector})
+		}
+	}
+	d.out.Notes = append(d.out.Notes, d.report.Unseen()...)
+}
