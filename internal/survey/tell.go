@@ -80,7 +80,7 @@ func (m *mapper) nobodys(a at, t *connector.Trace) string {
 		case "rows":
 			return "shared: the column " + t.Labels["column"] + " says whose each row is"
 		case "linked":
-			return "linked: foreign keys lead from its rows to rows of tenants"
+			return "linked: foreign keys connect its rows with rows of tenants"
 		case "none":
 			return "shared: no column and no foreign key links its rows to a tenant"
 		}
