@@ -25,6 +25,7 @@ RACE = -race -gcflags='modernc.org/sqlite/lib=-race=false' -gcflags='modernc.org
 COLD = cel.dev github.com/antlr4-go github.com/cedar-policy github.com/danielgtaylor github.com/go-jose github.com/go-ldap github.com/goccy github.com/minio github.com/pressly github.com/prometheus github.com/santhosh-tekuri github.com/spf13 github.com/tink-crypto github.com/wneessen \
 	go.opentelemetry.io go.yaml.in google.golang.org github.com/tenurehq/tenure
 HOT = . ./audit ./internal/engine ./internal/store ./internal/expression ./internal/survey
+RELEASED = -tags=grpcnotrace $(COLD:%=-gcflags=%/...=-l) $(HOT:%=-gcflags=%=)
 BIN ?= bin/tenure
 
 # These spend their time in servers, programs and long stories. The race detector takes them two
@@ -45,7 +46,7 @@ help: ## list these commands
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 10
 
 build: ## bin/tenure, as it is released
-	$(GO) build -trimpath -tags=grpcnotrace -ldflags='-s -w' $(COLD:%=-gcflags=%/...=-l) $(HOT:%=-gcflags=%=) -o '$(BIN)' ./cmd/tenure
+	$(GO) build -trimpath -ldflags='-s -w' $(RELEASED) -o '$(BIN)' ./cmd/tenure
 
 test: ## every test, on SQLite and on throw-away PostgreSQL, MariaDB and other servers; with the race detector but for SERVED
 	@scripts/prepare cc postgresql mariadb slapd mail python chromium node versitygw pocketbase terraform
@@ -70,10 +71,10 @@ lint: ## gofmt, go vet, staticcheck, tidy modules, and the rules of internal/pol
 	$(GO) mod tidy -diff
 	$(GO) test ./internal/policy ./docs
 
-bench: ## the promises on speed and size, each beside its baseline
+bench: ## the promises on speed and size, each beside its baseline, compiled as what is released
 	@scripts/prepare postgresql mariadb slapd node versitygw pocketbase
-	TENURE_TEST_MARIADBD='--innodb-buffer-pool-size=512M --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=fsync --innodb-log-file-size=256M' scripts/with-mariadb scripts/with-postgres --durable $(GO) run ./bench
-	TENURE_BENCH=1 scripts/with-postgres --durable $(GO) test -count=1 -timeout 40m -v -run 'TestDrift|TestOnboardOverFive|TestSurvey' ./bench
+	TENURE_TEST_MARIADBD='--innodb-buffer-pool-size=512M --innodb-flush-log-at-trx-commit=1 --innodb-flush-method=fsync --innodb-log-file-size=256M' scripts/with-mariadb scripts/with-postgres --durable $(GO) run $(RELEASED) ./bench
+	TENURE_BENCH=1 scripts/with-postgres --durable $(GO) test $(RELEASED) -count=1 -timeout 40m -v -run 'TestDrift|TestOnboardOverFive|TestSurvey' ./bench
 	TENURE_USERS=100 scripts/with-postgres $(GO) test -count=1 -timeout 30m -v -run TestCrowdIsCut ./internal/departure # 1,000 users
 
 docs: ## write anew what is derived from code: pages, diagrams, golden files
