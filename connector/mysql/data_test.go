@@ -302,7 +302,7 @@ func TestQuarantineBringsBackCode(t *testing.T) {
 		Attributes: map[string]any{"ddl": "create table if not exists t (n int auto_increment primary key, v text)", "tables": map[string]any{"*": "data"}}}
 	made(t, d, r)
 	w.exec(t, `create user %[2]s identified by 'x'; grant select on %[1]s.* to %[2]s;
-create view %[1]s.w as select * from %[1]s.t; create event %[1]s.e on schedule every 1 year do delete from %[1]s.t`, quote(r.Name), account(w.token+"reader", "%"))
+create view %[1]s.w as select * from %[1]s.t; create event %[1]s.e on schedule every 1 year starts current_timestamp + interval 1 year do delete from %[1]s.t`, quote(r.Name), account(w.token+"reader", "%"))
 	w.exec(t, "create trigger %[1]s.`first` before insert on %[1]s.t for each row set new.v = concat(new.v, '\\')", quote(r.Name))
 	w.exec(t, "set sql_mode = ''; create trigger `%[1]s`.`second` before insert on `%[1]s`.t for each row set new.v = concat(new.v, \"\\\"'\"); set sql_mode = 'ANSI_QUOTES,NO_BACKSLASH_ESCAPES'", r.Name)
 	add := func() { w.exec(t, "insert into %s (v) values ('x')", quote(r.Name, "t")) }
