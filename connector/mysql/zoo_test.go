@@ -34,7 +34,7 @@ create or replace view broken as select id from myisam;
 create or replace trigger kept before delete on plain for each row set @last = old.id;
 create or replace procedure all_of_it() sql security definer select * from plain;
 create or replace function one() returns int deterministic return 1;
-create or replace event often on schedule every 1 year do delete from plain;
+create or replace event often on schedule every 1 year starts current_timestamp + interval 1 year do delete from plain;
 `
 
 const zooRows = `insert into plain (v) values ('qzx1'), ('qzx2'); insert into myisam values (1, 'qzx3'), (1, 'qzx3'); insert into aria values (1, 'qzx4'); insert into memory values (1, 'qzx5');
