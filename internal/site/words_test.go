@@ -21,7 +21,7 @@ import (
 var names = regexp.MustCompile(`^(id|key|digest|kind|state|previous|verdict|fingerprint|severity|role|access|silence|decision|outcome|action|subject|operation|step|resource|principal|tenant|from_state|to_state|blueprint|plan|connector|trigger_key|lasts|salt|campaign|standing|elevation|label|tier|code|hash|purpose|on_behalf|roles|identity|secret|caller|method|issuer|trace|email|error_code|status|change_to|covers|wanted|requested_by|place|version|environment|features|anchors|labels|driver|owner|progress|classes|needs|allows|already_gone|release_by|login|blocked)$`)
 
 // ours are tables that no page reads, or whose rows are proofs.
-var ours = regexp.MustCompile(`^(meta|tenant_move|audit_.*|checkpoint|goose.*|sqlite_.*|one_time|idempotency|secret|touch|fleet_count|tenant_label|plan|certificate|session|elevation_scope|approval_wait)$|^(principal|system|blueprint)$`)
+var ours = regexp.MustCompile(`^(meta|tenant_move|audit_.*|checkpoint|goose.*|sqlite_.*|one_time|idempotency|secret|touch|fleet_count|tenant_label|tenant_external|plan|certificate|session|elevation_scope|approval_wait)$|^(principal|system|blueprint)$`)
 
 // TestEveryStoredWord: whatever a field holds that a tenant, a customer, a system or
 // somebody of the staff fills, by whichever way it came into the store, no page takes

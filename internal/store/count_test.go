@@ -2,6 +2,7 @@ package store_test
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"path/filepath"
@@ -250,29 +251,36 @@ func TestCountsOfATenantThatAnotherChanges(t *testing.T) {
 	f.countsAgree(t)
 }
 
+// olderStore makes a store of an older format, for writing into it as a program of that time did.
+func olderStore(t *testing.T, d store.Dialect, dsn string, format int64) (*fixture, *sql.DB) {
+	t.Helper()
+	f := &fixture{t: t, dsn: dsn, DB: &store.DB{Dialect: d}}
+	raw := f.raw()
+	of := map[store.Dialect]database.Dialect{store.SQLite: database.DialectSQLite3, store.Postgres: database.DialectPostgres}[d]
+	history, err := database.NewStore(of, "tenure_migration")
+	f.must(err)
+	p, err := goose.NewProvider("", raw, store.MigrationsOf(d), goose.WithStore(history))
+	f.must(err)
+	_, err = p.UpTo(t.Context(), format)
+	f.must(err)
+	for _, m := range append([]tenure.TenantMove{{To: tenure.TenantRequested}}, tenure.TenantTransitions...) {
+		_, err = raw.Exec(`insert into tenant_move (from_state, to_state) values ($1, $2)`, string(m.From), string(m.To))
+		f.must(err)
+	}
+	return f, raw
+}
+
 // A store of format 1 that has tenants has the right counts once it is opened,
 // and its tenants are in the listings by tier and revision.
 func TestCountsAreFilledByTheMigration(t *testing.T) {
 	t.Parallel()
 	test := func(t *testing.T, d store.Dialect, dsn string) {
 		t.Parallel()
-		f := &fixture{t: t, dsn: dsn, DB: &store.DB{Dialect: d}}
-		raw := f.raw()
-		of := map[store.Dialect]database.Dialect{store.SQLite: database.DialectSQLite3, store.Postgres: database.DialectPostgres}[d]
-		history, err := database.NewStore(of, "tenure_migration")
-		f.must(err)
-		p, err := goose.NewProvider("", raw, store.MigrationsOf(d), goose.WithStore(history))
-		f.must(err)
-		_, err = p.UpTo(t.Context(), 1)
-		f.must(err)
-		for _, m := range append([]tenure.TenantMove{{To: tenure.TenantRequested}}, tenure.TenantTransitions...) {
-			_, err = raw.Exec(`insert into tenant_move (from_state, to_state) values ($1, $2)`, string(m.From), string(m.To))
-			f.must(err)
-		}
+		f, raw := olderStore(t, d, dsn, 1)
 		for i := range 40 {
 			bp := fmt.Sprintf(`{"digest":"%s","name":"small","version":"1.%d"}`, revision(i%3).Digest, i%3)
 			m := tenure.TenantTransitions[i%len(tenure.TenantTransitions)]
-			_, err = raw.Exec(`insert into tenant (id, name, organization, contact, tier, state, previous, blocked, blueprint, parameters, features, anchors, created_at, updated_at, version)
+			_, err := raw.Exec(`insert into tenant (id, name, organization, contact, tier, state, previous, blocked, blueprint, parameters, features, anchors, created_at, updated_at, version)
 				values ($1, $2, '', '', $3, $4, $5, '', $6, '{}', '', '', 1, 1, 1)`,
 				string(tenure.NewID[tenure.TenantID](start.Add(time.Duration(i)*time.Second))), fmt.Sprint("t", i), tiers[i%4], string(m.To), string(m.From), bp)
 			f.must(err)

@@ -33,3 +33,6 @@ func UnmarkParts(tx *Tx) error {
 	_, err := tx.Exec(`update meta set value = 'another' where key = $1`, rowsParts)
 	return err
 }
+
+// OfTrigger is the condition by which operations are found by their triggers.
+const OfTrigger = ofTrigger

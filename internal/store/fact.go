@@ -100,7 +100,8 @@ var facts = declare([]covered{
 	{table: "elevation", key: "id", parts: `kind principal name owner role lasts system access digest requested_at; scope: scope; reason: reason;
 		state: state decided_by decided_at claim_until started_at ends_at ended_at ended_by why reviewed_by reviewed_at review_note; login: login; gone: login_gone_at`},
 	{table: "elevation_scope", key: "elevation kind value", hidden: "value", parts: ""},
-	{table: "tenant_label", key: "label tenant", hidden: "label", parts: ""}, // who may see a tenant goes by it
+	{table: "tenant_label", key: "label tenant", hidden: "label", parts: ""},                // who may see a tenant goes by it
+	{table: "tenant_external", key: "external_id tenant", hidden: "external_id", parts: ""}, // whose an event is goes by it
 	{table: "campaign", key: "id", parts: "name covers scope silence due_at created_by created_at by_owner schedule occasion; reviewers: reviewers; state: state; closed: closed_at closed_by; evidence: digest evidence"},
 	{table: "review_item", key: "campaign seq", whose: byTenant, parts: `kind subject tenant last_used_at; asked: holder owner detail salt; reviewer: reviewer assigned_by assigned_why; decision: decision decided_by decided_at;
 		words: change_to reason; operation: operation; outcome: outcome`},

@@ -66,6 +66,14 @@ func (tx *Tx) SetKnownBy(id tenure.TenantID, k tenure.KnownBy, version int64, at
 	if err == nil && n != 1 {
 		err = tenure.Errorf(tenure.Conflict, "tenant %s has changed since it was read", id).WithHint("read it again")
 	}
+	if err == nil {
+		_, err = tx.Exec(`delete from tenant_external where tenant = $1`, string(id))
+	}
+	for _, external := range k.ExternalIDs {
+		if err == nil {
+			_, err = tx.Exec(`insert into tenant_external (external_id, tenant) values ($1, $2) on conflict (external_id, tenant) do nothing`, external, string(id))
+		}
+	}
 	return err
 }
 

@@ -558,9 +558,13 @@ func plan(q querier, digest string) (*tenure.Plan, error) {
 	return tenure.DecodePlanBy([]byte(body), full, func(b []byte, into any) error { return json.Unmarshal(b, into) })
 }
 
+// ofTrigger finds an operation by its trigger, or by what is kept of one that was forgotten. The index is of triggers that aren't
+// blank: a database that isn't told so reads every operation.
+const ofTrigger = ` where trigger_key in ($1, $2) and trigger_key <> ''`
+
 // OperationByTrigger finds the operation that a trigger started.
 func (db *DB) OperationByTrigger(ctx context.Context, key string) (out []OperationRow, err error) {
-	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation where trigger_key in ($1, $2)`, []any{key, forgottenTrigger(key)}, func(r scanner) error {
+	err = db.reader(ctx).Rows(`select `+operationColumns+` from operation`+ofTrigger, []any{key, forgottenTrigger(key)}, func(r scanner) error {
 		var o OperationRow
 		err := scanOperation(r, &o)
 		out = append(out, o)
@@ -571,7 +575,7 @@ func (db *DB) OperationByTrigger(ctx context.Context, key string) (out []Operati
 
 // TriggeredOperation names the operation that a trigger started; blank if none.
 func (tx *Tx) TriggeredOperation(key string) (id tenure.OperationID, err error) {
-	err = tx.Rows(`select id from operation where trigger_key in ($1, $2)`, []any{key, forgottenTrigger(key)}, func(r scanner) error { return r.Scan(&id) })
+	err = tx.Rows(`select id from operation`+ofTrigger, []any{key, forgottenTrigger(key)}, func(r scanner) error { return r.Scan(&id) })
 	return id, err
 }
 

@@ -186,15 +186,13 @@ func (db *DB) TenantsKnownAs(ctx context.Context, id, kind, digest string) (out 
 	if t, err := tenure.ParseID[tenure.TenantID](id); err == nil {
 		return oneColumn[tenure.TenantID](q, `select id from tenant where id = $1`, string(t))
 	}
-	like := "%" + strings.NewReplacer(`!`, `!!`, `%`, `!%`, `_`, `!_`).Replace(id) + "%"
 	var left []tenure.TenantID
-	err = q.Rows(`select id, state, external_ids from tenant where external_ids like $1 escape '!' order by id`, []any{like}, func(r scanner) error {
+	err = q.Rows(`select t.id, t.state from tenant_external e join tenant t on t.id = e.tenant where e.external_id = $1 order by t.id`, []any{id}, func(r scanner) error {
 		var t tenure.TenantID
 		var state tenure.TenantState
-		var externals string
-		err := r.Scan(&t, &state, &externals)
+		err := r.Scan(&t, &state)
 		switch {
-		case err != nil || !slices.Contains(strings.Split(externals, "\n"), id):
+		case err != nil:
 		case state == tenure.TenantClosed:
 			left = append(left, t)
 		default:
