@@ -27,8 +27,9 @@ type Parameter struct{ Name, Example, Why string }
 // isn't an expression in them has gone through Literal.
 type Resource struct {
 	Key, System, Type, Name, Why string
-	Data                         bool   // it holds what a data class must be said of
-	Schema                       string // the JSON Schema of its type's attributes, "" if not known
+	Data                         bool     // it holds what a data class must be said of
+	Needs                        []string // keys of what must be there before it
+	Schema                       string   // the JSON Schema of its type's attributes, "" if not known
 	Attributes                   []Attribute
 }
 
@@ -50,6 +51,15 @@ type RowsTable struct{ Name, Why string }
 
 // Literal is a text in which nothing is an expression.
 func Literal(s string) string { return literal(s) }
+
+// Around is the text that an expression gives, between two literal texts.
+func Around(before, expression, after string) string {
+	before = literal(before)
+	if plain, ends := strings.CutSuffix(before, "$"); ends { // with the ${ behind it, it would be a literal one
+		before = plain + `${"$"}`
+	}
+	return before + "${" + expression + "}" + literal(after)
+}
 
 // placesClass is the data class of everything that a draft says no other one of.
 const placesClass = "customer-data"
@@ -164,7 +174,10 @@ func (r *Resource) write(line func(string, ...any), remark func(indent, s string
 	if r.Why != "" {
 		remark("  ", r.Why)
 	}
-	line("  - key: %s\n    system: %s\n    type: %s\n    name: %s", r.Key, quoted(r.System), quoted(r.Type), quotedText(r.Name))
+	line("  - key: %s\n    system: %s\n    type: %s\n    name: %s", r.Key, quoted(r.System), quoted(r.Type), Quoted(r.Name))
+	if len(r.Needs) > 0 {
+		line("    needs: [%s]", strings.Join(r.Needs, ", "))
+	}
 	_, tables := r.schema().Properties["tables"]
 	if r.Data {
 		line("    data: [%s]\n    handover: true", placesClass)
@@ -176,6 +189,9 @@ func (r *Resource) write(line func(string, ...any), remark func(indent, s string
 		line("    attributes:")
 	}
 	for _, a := range r.Attributes {
+		if tables && a.Name == "tables" {
+			continue
+		}
 		mark, why := "", ""
 		if a.Out {
 			mark = "# "
@@ -183,7 +199,7 @@ func (r *Resource) write(line func(string, ...any), remark func(indent, s string
 		if a.Why != "" {
 			why = " # " + comment(a.Why)
 		}
-		line("      %s%s: %s%s", mark, quoted(a.Name), a.Value, why)
+		line("      %s%s: %s%s", mark, quoted(a.Name), visible(a.Value), why)
 	}
 	if tables {
 		line("      tables: {\"*\": %s}", placesClass)
@@ -213,16 +229,11 @@ func (r *Rows) write(line func(string, ...any), remark func(indent, s string), n
 // can say by which key and column.
 func (r *Resource) SearchedFor(rows *Rows) {
 	properties := r.schema().Properties
-	if properties["key"] == nil || properties["column"] == nil {
+	said := slices.ContainsFunc(r.Attributes, func(a Attribute) bool { return a.Name == "key" || a.Name == "column" })
+	if properties["key"] == nil || properties["column"] == nil || said { // by one column alone
 		return
 	}
 	r.Attributes = append(r.Attributes,
-		Attribute{Name: "column", Value: quotedText(literal(rows.Column)), Why: "the tables that tenants share are searched for the tenant, too"},
-		Attribute{Name: "key", Value: quotedText(rows.Key)})
-}
-
-// quotedText is a text with expressions as YAML takes it for one.
-func quotedText(s string) string {
-	b, _ := json.Marshal(s)
-	return string(b)
+		Attribute{Name: "column", Value: Quoted(literal(rows.Column)), Why: "the tables that tenants share are searched for the tenant, too"},
+		Attribute{Name: "key", Value: Quoted(rows.Key)})
 }
