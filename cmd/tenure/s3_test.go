@@ -15,6 +15,7 @@ import (
 
 // TestS3Scripts runs the stories that take an S3 server, $ENDPOINT, each one of its own:
 // "put BUCKET KEY" stores an object there, "half BUCKET KEY" begins to upload one, and
+// "room BUCKET" makes a bucket that keeps versions,
 // "holds BUCKET PREFIX N" fails unless there are N versions, markers and uploads. "join
 // NAME" brings a tenant of the example in.
 func TestS3Scripts(t *testing.T) {
@@ -43,6 +44,10 @@ func TestS3Scripts(t *testing.T) {
 	p.Cmds["put"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		_, err := client(ts).PutObject(t.Context(), args[0], args[1], strings.NewReader("of "+args[1]), int64(len(args[1])+3), minio.PutObjectOptions{})
 		ts.Check(err)
+	}
+	p.Cmds["room"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(client(ts).MakeBucket(t.Context(), args[0], minio.MakeBucketOptions{}))
+		ts.Check(client(ts).EnableVersioning(t.Context(), args[0]))
 	}
 	p.Cmds["half"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		core := minio.Core{Client: client(ts)}
