@@ -27,6 +27,7 @@ type tracedRole struct {
 	kept    bool // it is yielded: neither this login, nor the server's or Tenure's own
 	members []string
 	reaches []string
+	grants  []connector.Beside
 }
 
 type tracedSchema struct {
@@ -132,6 +133,31 @@ func (t *tracing) owned(one *connector.Trace, owner string) {
 // everywhere are the server's own roles whose members reach every table.
 var everywhere = []string{"pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"}
 
+// holds notes privileges that were given to the role on a schema, for which the table is "", or on
+// one of its tables: one grant for each set of them. The use of a schema comes with its tables.
+func (r *tracedRole) holds(schema, table, privileges string) {
+	const use = "usage"
+	has := strings.Split(privileges, ",")
+	for i, g := range r.grants {
+		tables, _ := g.Attributes["tables"].([]string)
+		switch {
+		case table == "" || g.Attributes["schema"] != schema:
+		case tables == nil && slices.Equal(g.Attributes["privileges"].([]string), []string{use}):
+			r.grants = slices.Delete(r.grants, i, i+1)
+			r.holds(schema, table, privileges)
+			return
+		case tables != nil && slices.Equal(g.Attributes["privileges"].([]string), has):
+			g.Attributes["tables"] = append(tables, table)
+			return
+		}
+	}
+	one := connector.Beside{Type: "grant", Attributes: map[string]any{"role": r.name, "schema": schema, "privileges": has}}
+	if table != "" {
+		one.Attributes["tables"] = []string{table}
+	}
+	r.grants = append(r.grants, one)
+}
+
 func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
 	one := connector.Trace{Kind: connector.TraceGroup, Type: "role", Word: "role", Name: r.name, ID: relational.TraceID("role", r.name), Rows: -1, Bytes: -1, Labels: map[string]string{}, Reaches: r.reaches}
 	one.Bears = t.bears[one.ID]
@@ -165,6 +191,9 @@ func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
 	}
 	if len(r.members) > 0 {
 		one.Attributes["memberOf"] = r.members
+	}
+	if len(r.grants) <= connector.BesideMost {
+		one.Beside = r.grants
 	}
 	return one
 }

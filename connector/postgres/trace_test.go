@@ -256,7 +256,7 @@ func TestTraceOfOwn(t *testing.T) {
 // foreignTraces is what stands in such a database, sorted.
 const foreignTraces = `
 account role:"TOKENit's ""odd""" {"Attributes":{"connectionLimit":0,"login":true},"Disabled":true,"Name":"TOKENit's \"odd\"","Type":"role","Word":"role"}
-account role:TOKENacme {"Attributes":{"login":true},"Expires":"2027-01-01T00:00:00Z","Lacks":["a connection limit"],"Name":"TOKENacme","Reaches":["schema:DB.t_a","schema:DB.t_b","table:DB.public.lines"],"Type":"role","Word":"role"}
+account role:TOKENacme {"Attributes":{"login":true},"Beside":[{"attributes":{"privileges":["select"],"role":"TOKENacme","schema":"t_b","tables":["two"]},"type":"grant"}],"Expires":"2027-01-01T00:00:00Z","Lacks":["a connection limit"],"Name":"TOKENacme","Reaches":["schema:DB.t_a","schema:DB.t_b","table:DB.public.lines"],"Type":"role","Word":"role"}
 account role:TOKENapp {"Attributes":{"connectionLimit":5,"login":true,"memberOf":["TOKENstaff"]},"Labels":{"bypassrls":"true"},"Name":"TOKENapp","Reaches":["database:DB","role:TOKENstaff"],"Type":"role","Word":"role"}
 account role:TOKENboss {"All":"it is a superuser","Attributes":{"login":true},"Labels":{"superuser":"true"},"Lacks":["a connection limit"],"Name":"TOKENboss","Type":"role","Word":"role"}
 account row:1@table:DB.public.users {"In":"table:DB.public.users","Labels":{"tenant":"00000000-0000-0000-0000-000000000001"},"Mails":["a@acme.example"],"Name":"a@acme.example","Owners":["row:00000000-0000-0000-0000-000000000001@table:DB.public.tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}

@@ -62,6 +62,9 @@ func (d *drafting) beside(p *place) {
 			res.Attributes = append(res.Attributes, scaffold.Attribute{Name: name, Value: string(values[name])})
 		}
 		res.Needs = []string{p.resource.Key}
+		if strings.Count(strings.ReplaceAll(b.attributes, "$${", ""), "${") < 2 { // the account alone is the tenant's
+			d.out.Open = append(d.out.Open, fmt.Sprintf("resources: %s gives each tenant a right on the same thing: see whether all should have it, or take it away", res.Key))
+		}
 		d.out.Resources = append(d.out.Resources, res)
 	}
 	odd := 0

@@ -33,7 +33,7 @@ func Draft(r *Report, name string, types map[string]connector.Info) (*scaffold.P
 	d.within()
 	if len(d.places) == 0 && len(d.rows) == 0 {
 		return nil, tenure.Errorf(tenure.NotFound, "the survey has nothing that most of its %s have under names that follow from the tenant", counted(len(d.tenants), "tenant")).
-			WithHint("at least %d tenants are needed, of which %d%% have a thing", stepLeast, stepShare)
+			WithHint("%s", d.wanted())
 	}
 	d.variables()
 	for _, p := range d.places {
@@ -44,6 +44,14 @@ func Draft(r *Report, name string, types map[string]connector.Info) (*scaffold.P
 	d.tables()
 	d.leftOver()
 	return d.out, nil
+}
+
+// wanted says what a survey needs, so that a draft follows from it.
+func (d *drafting) wanted() string {
+	if len(d.tenants) == 0 {
+		return "survey the system with the list of customers, too, or name the column that says whose a row is: tenure survey --tenant-column"
+	}
+	return fmt.Sprintf("of %d tenants and more, %d%% must have a thing", stepLeast, stepShare)
 }
 
 func counted(n int, what string) string {

@@ -165,7 +165,7 @@ func TestDraft(t *testing.T) {
 			return survey.Thing{System: system, Kind: kind, Type: typ, Word: typ, Name: name, In: in, Attributes: attributes}
 		}
 		login := thing("db", "account", "user", "u_"+name, "", nil)
-		login.Beside = []connector.Beside{{Type: "grant", Attributes: map[string]any{"to": "u_" + name, "database": "d_" + name, "privileges": []string{"select"}}}}
+		login.Beside = []connector.Beside{{Type: "grant", Attributes: map[string]any{"to": "u_" + name, "database": "of all", "privileges": []string{"drop"}}}, {Type: "grant", Attributes: map[string]any{"to": "u_" + name, "database": "d_" + name, "privileges": []string{"select"}}}}
 		one := survey.Tenant{Name: name, Listed: []string{"crm"}, Things: []survey.Thing{
 			login,
 			thing("db", "place", "database", "d_"+name, "", map[string]any{"owner": "u_" + name, "collation": "acme_ci"}),
@@ -204,10 +204,16 @@ func TestDraft(t *testing.T) {
 		`role_r r_${params.name} owner="${\"$\"}${params.name}" false`,
 		`role ${"$"}${params.name} limit=5 true owner="${resources.role_r.name}" false`,
 		`user_u_grant u_${params.name} grant user_u database="${resources.database.name}" false privileges=["select"] false to="${resources.user_u.name}" false`,
+		`user_u_grant_2 u_${params.name} grant 2 user_u database="of all" false privileges=["drop"] false to="${resources.user_u.name}" false`,
 		"unit ${params.name}",
 		`user_admin ${params.name}/admin unit cn="admin of ${params.name} $${x}" false`,
 		"bucket ${params.name}-docs",
 		"schema s_${params.name}",
+	}
+	if same := slices.DeleteFunc(slices.Clone(p.Open), func(s string) bool {
+		return !strings.Contains(s, "user_u_grant_2 gives each tenant a right on the same thing")
+	}); len(same) != 1 {
+		t.Errorf("a right that all have on one thing isn't said: %q", p.Open)
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
@@ -226,7 +232,9 @@ func TestDraft(t *testing.T) {
 		if d := cmp.Diff(want, got); d != "" {
 			t.Errorf("%s (-want +got):\n%s", name, d)
 		}
-		if missing := slices.DeleteFunc(one.Missing, func(s string) bool { return strings.Contains(s, ": grant ") || name == "cedar" && strings.Contains(s, ": schema ") }); len(missing) > 0 {
+		if missing := slices.DeleteFunc(one.Missing, func(s string) bool {
+			return strings.Contains(s, ": grant ") || name == "cedar" && strings.Contains(s, ": schema ")
+		}); len(missing) > 0 {
 			t.Errorf("%s has all that most have, and is said to lack %q", name, missing)
 		}
 	}
