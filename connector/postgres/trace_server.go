@@ -27,7 +27,6 @@ type tracedRole struct {
 	kept    bool // it is yielded: neither this login, nor the server's or Tenure's own
 	members []string
 	reaches []string
-	grants  []connector.Beside
 }
 
 type tracedSchema struct {
@@ -36,6 +35,7 @@ type tracedSchema struct {
 	tables      int
 	alike       bool // most of its tables have the names of tables of two other schemas at least: it is one of many like it
 	bytes, rows int64
+	grants      []connector.Beside // what others than the owner were given
 }
 
 const tracedServerSQL = `select d.oid, d.datname, pg_get_userbyid(d.datdba), d.datname = current_database(), d.datconnlimit from pg_database d
@@ -118,6 +118,9 @@ func (t *tracing) schemaTrace(n *tracedSchema) connector.Trace {
 	if n.alike {
 		one.Labels["alike"] = "true"
 	}
+	if len(n.grants) <= connector.BesideMost {
+		one.Beside = n.grants
+	}
 	one.Open, one.Bears = t.open[one.ID], t.bears[one.ID]
 	t.owned(&one, n.owner)
 	return one
@@ -133,29 +136,18 @@ func (t *tracing) owned(one *connector.Trace, owner string) {
 // everywhere are the server's own roles whose members reach every table.
 var everywhere = []string{"pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"}
 
-// holds notes privileges that were given to the role on a schema, for which the table is "", or on
-// one of its tables: one grant for each set of them. The use of a schema comes with its tables.
-func (r *tracedRole) holds(schema, table, privileges string) {
-	const use = "usage"
-	has := strings.Split(privileges, ",")
-	for i, g := range r.grants {
-		tables, _ := g.Attributes["tables"].([]string)
-		switch {
-		case table == "" || g.Attributes["schema"] != schema:
-		case tables == nil && slices.Equal(g.Attributes["privileges"].([]string), []string{use}):
-			r.grants = slices.Delete(r.grants, i, i+1)
-			r.holds(schema, table, privileges)
-			return
-		case tables != nil && slices.Equal(g.Attributes["privileges"].([]string), has):
-			g.Attributes["tables"] = append(tables, table)
-			return
-		}
+// given notes privileges that a role was given on the schema itself, which is "", or on its tables. The
+// use of a schema comes with a right on its tables.
+func (n *tracedSchema) given(role string, privileges, tables []string) {
+	at := func(b connector.Beside) bool { return b.Attributes["role"] == role }
+	if tables[0] == "" && slices.Equal(privileges, []string{"usage"}) && slices.ContainsFunc(n.grants, at) {
+		return
 	}
-	one := connector.Beside{Type: "grant", Attributes: map[string]any{"role": r.name, "schema": schema, "privileges": has}}
-	if table != "" {
-		one.Attributes["tables"] = []string{table}
+	one := connector.Beside{Type: "grant", Attributes: map[string]any{"role": role, "schema": n.name, "privileges": privileges}}
+	if tables[0] != "" {
+		one.Attributes["tables"] = tables
 	}
-	r.grants = append(r.grants, one)
+	n.grants = append(n.grants, one)
 }
 
 func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
@@ -191,9 +183,6 @@ func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
 	}
 	if len(r.members) > 0 {
 		one.Attributes["memberOf"] = r.members
-	}
-	if len(r.grants) <= connector.BesideMost {
-		one.Beside = r.grants
 	}
 	return one
 }

@@ -2,11 +2,10 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 
-	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/connector/relational"
 )
 
@@ -206,7 +205,7 @@ func (t *tracing) alike() (out []oid) {
 // tracedRightsSQL reads who may read or write relations, by their schema and table, then who
 // may create in schemas and who may connect to databases: each owner, and whoever was given a
 // right, 0 being everybody. What is in a schema that one mayn't use doesn't count. Last come the
-// rights that were given in schemas of ALIKE to those who have some in FEW at most, as grants.
+// rights that were given in schemas of ALIKE, those on tables before those on the schema.
 const tracedRightsSQL = `with c as (select c.oid, c.relnamespace as ns, c.relacl, c.relowner, ` + tracedAtSQL + ` as at from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f') and ` + notOurs + `),
 g as (select c.ns, c.at, c.relowner as who from c union select c.ns, c.at, a.grantee from c, aclexplode(c.relacl) a where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
  union select c.ns, c.at, a.grantee from c join pg_attribute t on t.attrelid = c.oid and t.attacl is not null, aclexplode(t.attacl) a where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE'))
@@ -217,19 +216,19 @@ with g as (select a.grantee as who, c.relnamespace as ns, c.relname::text as rel
  from pg_class c, aclexplode(c.relacl) a where c.relnamespace = any (ALIKE::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.grantee not in (0, c.relowner) group by 1, 2, 3
  union all select a.grantee, n.oid, '', string_agg(lower(a.privilege_type), ',' order by lower(a.privilege_type))
  from pg_namespace n, aclexplode(n.nspacl) a where n.oid = any (ALIKE::oid[]) and a.grantee not in (0, n.nspowner) group by 1, 2)
-select ns, who, rel, has from g where who in (select who from g group by who having count(distinct ns) <= FEW) order by 1, 2, 3`
+select ns, who, has, to_jsonb(array_agg(rel order by rel))::text from g group by 1, 2, 3, rel = '' order by 1, 2, rel = '', 3`
 
 // rights notes what each role reaches, save superusers, who reach everything, and what
 // everybody does.
 func (t *tracing) rights(ctx context.Context) error {
-	roles, schemas, names, databases := map[oid]*tracedRole{}, map[oid]string{}, map[oid]string{}, map[oid]string{}
+	roles, schemas, within, databases := map[oid]*tracedRole{}, map[oid]string{}, map[oid]*tracedSchema{}, map[oid]string{}
 	for _, r := range t.roles {
 		if !strings.Contains(r.flags, "S") {
 			roles[r.oid] = r
 		}
 	}
 	for _, n := range t.schemas {
-		schemas[n.oid], names[n.oid] = t.schemaID(n.name), n.name
+		schemas[n.oid], within[n.oid] = t.schemaID(n.name), n
 	}
 	for _, db := range t.databases {
 		databases[db.oid] = relational.TraceID("database", db.name)
@@ -242,7 +241,7 @@ func (t *tracing) rights(ctx context.Context) error {
 			t.open[id] = all
 		}
 	}
-	err := t.s.simple(ctx, replaced(tracedRightsSQL, "ALIKE", array(t.alike()), "FEW", strconv.Itoa(connector.BesideMost)), func(result int, v [][]byte) error {
+	err := t.s.simple(ctx, replaced(tracedRightsSQL, "ALIKE", array(t.alike())), func(result int, v [][]byte) error {
 		switch {
 		case result == 0 && oidOf(v[1]) == 0:
 			if id := schemas[oidOf(v[0])]; id != "" {
@@ -261,8 +260,9 @@ func (t *tracing) rights(ctx context.Context) error {
 				note(id, oidOf(v[1]), "every role of the server may connect to it")
 			}
 		case result == 3:
-			if r, in := roles[oidOf(v[1])], names[oidOf(v[0])]; r != nil && in != "" {
-				r.holds(in, string(v[2]), string(v[3]))
+			var tables []string
+			if r, in := roles[oidOf(v[1])], within[oidOf(v[0])]; r != nil && in != nil && json.Unmarshal(v[3], &tables) == nil && len(tables) > 0 {
+				in.given(r.name, strings.Split(string(v[2]), ","), tables)
 			}
 		}
 		return nil

@@ -256,7 +256,7 @@ func TestTraceOfOwn(t *testing.T) {
 // foreignTraces is what stands in such a database, sorted.
 const foreignTraces = `
 account role:"TOKENit's ""odd""" {"Attributes":{"connectionLimit":0,"login":true},"Disabled":true,"Name":"TOKENit's \"odd\"","Type":"role","Word":"role"}
-account role:TOKENacme {"Attributes":{"login":true},"Beside":[{"attributes":{"privileges":["select"],"role":"TOKENacme","schema":"t_b","tables":["two"]},"type":"grant"}],"Expires":"2027-01-01T00:00:00Z","Lacks":["a connection limit"],"Name":"TOKENacme","Reaches":["schema:DB.t_a","schema:DB.t_b","table:DB.public.lines"],"Type":"role","Word":"role"}
+account role:TOKENacme {"Attributes":{"login":true},"Expires":"2027-01-01T00:00:00Z","Lacks":["a connection limit"],"Name":"TOKENacme","Reaches":["schema:DB.t_a","schema:DB.t_b","table:DB.public.lines"],"Type":"role","Word":"role"}
 account role:TOKENapp {"Attributes":{"connectionLimit":5,"login":true,"memberOf":["TOKENstaff"]},"Labels":{"bypassrls":"true"},"Name":"TOKENapp","Reaches":["database:DB","role:TOKENstaff"],"Type":"role","Word":"role"}
 account role:TOKENboss {"All":"it is a superuser","Attributes":{"login":true},"Labels":{"superuser":"true"},"Lacks":["a connection limit"],"Name":"TOKENboss","Type":"role","Word":"role"}
 account row:1@table:DB.public.users {"In":"table:DB.public.users","Labels":{"tenant":"00000000-0000-0000-0000-000000000001"},"Mails":["a@acme.example"],"Name":"a@acme.example","Owners":["row:00000000-0000-0000-0000-000000000001@table:DB.public.tenants"],"Used":"2026-04-04T00:00:00Z","Word":"row"}
@@ -267,7 +267,7 @@ place database:DB {"Name":"DB","Type":"database","Word":"database"}
 place schema:DB."t c.""d""" {"In":"database:DB","Labels":{"alike":"true","tables":"1"},"Name":"t c.\"d\"","Type":"schema","Word":"schema"}
 place schema:DB.billing {"Attributes":{"owner":"TOKENowner"},"In":"database:DB","Labels":{"tables":"1"},"Name":"billing","Owners":["role:TOKENowner"],"Type":"schema","Word":"schema"}
 place schema:DB.t_a {"Attributes":{"owner":"TOKENacme"},"In":"database:DB","Labels":{"alike":"true","tables":"2"},"Name":"t_a","Owners":["role:TOKENacme"],"Type":"schema","Word":"schema"}
-place schema:DB.t_b {"In":"database:DB","Labels":{"alike":"true","tables":"2"},"Name":"t_b","Type":"schema","Word":"schema"}
+place schema:DB.t_b {"Beside":[{"attributes":{"privileges":["select"],"role":"TOKENacme","schema":"t_b","tables":["two"]},"type":"grant"}],"In":"database:DB","Labels":{"alike":"true","tables":"2"},"Name":"t_b","Type":"schema","Word":"schema"}
 place schema:DB.t_old {"In":"database:DB","Labels":{"alike":"true","tables":"3"},"Name":"t_old","Type":"schema","Word":"schema"}
 record row:00000000-0000-0000-0000-000000000001@table:DB.public.tenants {"Called":["Acme, Inc.","acme"],"ExternalIDs":["cus_1"],"In":"table:DB.public.tenants","Labels":{"status":"active"},"Made":"2026-01-02T03:04:05Z","Mails":["pay@acme.example","acme.example"],"Name":"00000000-0000-0000-0000-000000000001","Used":"2026-05-06T07:08:09.5Z","Word":"row"}
 record row:00000000-0000-0000-0000-000000000002@table:DB.public.tenants {"Called":["Birch's\n\"odd\"","birch"],"Disabled":true,"In":"table:DB.public.tenants","Labels":{"status":"suspended"},"Made":"2026-01-03T00:00:00Z","Name":"00000000-0000-0000-0000-000000000002","Word":"row"}
