@@ -62,7 +62,7 @@ func (d *drafting) beside(p *place) {
 			res.Attributes = append(res.Attributes, scaffold.Attribute{Name: name, Value: string(values[name])})
 		}
 		res.Needs = []string{p.resource.Key}
-		if strings.Count(strings.ReplaceAll(b.attributes, "$${", ""), "${") < 2 { // the account alone is the tenant's
+		if strings.Count(strings.ReplaceAll(b.attributes, "$${", ""), "${") < 2 && !p.holds() { // the account alone is the tenant's
 			d.out.Open = append(d.out.Open, fmt.Sprintf("resources: %s gives each tenant a right on the same thing: see whether all should have it, or take it away", res.Key))
 		}
 		d.out.Resources = append(d.out.Resources, res)
@@ -79,6 +79,14 @@ func (d *drafting) beside(p *place) {
 	if odd > 0 {
 		d.out.Open = append(d.out.Open, fmt.Sprintf("resources: %d of %d tenants have rights of %s that most others haven't: declare them, or these tenants can't be adopted as they are", odd, len(p.has), d.text(p)))
 	}
+}
+
+// holds says that a place's things hold others, as accounts don't.
+func (p *place) holds() bool {
+	for _, th := range p.has {
+		return th.Kind == string(connector.TracePlace)
+	}
+	return false
 }
 
 // attributes takes those that most tenants' things have alike, with the tenant's own text as the parameter.

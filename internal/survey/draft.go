@@ -209,11 +209,11 @@ func (t *Tenant) callings() []string {
 
 // apart finds the longest of the callings in a name, as a word or words of it; letters may be of the other case.
 func apart(name string, called []string) (before, value, after string, ok bool) {
-	low := strings.ToLower(name)
+	low := folded(name)
 	for _, c := range called {
 		for from := 0; ; {
-			i := strings.Index(low[from:], strings.ToLower(c))
-			if i < 0 || len(low) != len(name) {
+			i := strings.Index(low[from:], folded(c))
+			if i < 0 || len(low) != len(name) || len(folded(c)) != len(c) {
 				break
 			}
 			i += from
@@ -225,6 +225,17 @@ func apart(name string, called []string) (before, value, after string, ok bool) 
 		}
 	}
 	return "", "", "", false
+}
+
+// folded is a text in lower case, each letter where it was: some are longer, or shorter, in lower case. What
+// isn't UTF-8 makes it longer.
+func folded(s string) string {
+	return strings.Map(func(r rune) rune {
+		if low := unicode.ToLower(r); utf8.RuneLen(low) == utf8.RuneLen(r) {
+			return low
+		}
+		return r
+	}, s)
 }
 
 // edge says that one word ends with the first text, or another begins with the second.

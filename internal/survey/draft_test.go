@@ -22,7 +22,7 @@ import (
 // hostile are texts that people, or attackers, name things with.
 var hostile = []string{
 	"${", "$${", "$", "}", "${params.slug}", "${tenant.id}", "$${x", "#", " # ", ": ", "- ", "'", `"`, "\\", "\n", "\r\n", "\t", "\x00", "\x7f", "\u0085", "\u2028", "\u202e", "\ufeff", "\uffff", "\U000e0001",
-	"{", "[", "*", "&", "!", "|", ">", "%", "@", "`", "~", "null", "true", "no", "y", "---", "...", "=", "<<", "İ", "ß", "ſ", "株式会社", "é", "🦊", "in", "rows", "name", "0x1f", "1e3", ".inf", " ",
+	"{", "[", "*", "&", "!", "|", ">", "%", "@", "`", "~", "null", "true", "no", "y", "---", "...", "=", "<<", "İ", "Ⱥ", "ß", "ſ", "株式会社", "é", "🦊", "in", "rows", "name", "0x1f", "1e3", ".inf", " ",
 }
 
 func hostileText() *rapid.Generator[string] {
@@ -237,6 +237,16 @@ func TestDraft(t *testing.T) {
 		}); len(missing) > 0 {
 			t.Errorf("%s has all that most have, and is said to lack %q", name, missing)
 		}
+	}
+}
+
+// Letters that are longer or shorter in lower case leave the others where they are.
+func TestDraftOfOddLetters(t *testing.T) {
+	t.Parallel()
+	r := &survey.Report{Systems: []survey.System{{Name: "db", Connector: "postgres"}}, Tenants: []survey.Tenant{{Name: "tİ", Listed: []string{"crm"}, Things: []survey.Thing{{System: "db", Kind: "place", Type: "schema", Word: "schema", Name: "Ⱥ?tİ"}}}}}
+	p, err := survey.Draft(r, "drafted", nil)
+	if err != nil || len(p.Resources) != 1 || p.Resources[0].Name != "Ⱥ?${params.name}" {
+		t.Errorf("%+v, %v", p, err)
 	}
 }
 
