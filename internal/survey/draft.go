@@ -464,6 +464,14 @@ func (d *drafting) tables() {
 	}
 }
 
+// declares says that the draft has rights of the account that a finding is about.
+func (d *drafting) declares(f Finding) bool {
+	name, _ := json.Marshal(scaffold.Literal(f.Name))
+	return slices.ContainsFunc(d.out.Resources, func(r *scaffold.Resource) bool {
+		return r.System == f.System && slices.ContainsFunc(r.Attributes, func(a scaffold.Attribute) bool { return !a.Out && a.Value == string(name) })
+	})
+}
+
 // someMost is of how many things a draft says that some tenants have them.
 const someMost = 10
 
@@ -482,7 +490,9 @@ func (d *drafting) leftOver() {
 		d.out.Open = append(d.out.Open, fmt.Sprintf("and so it is with %s more", counted(n, "thing")))
 	}
 	for _, f := range d.report.Findings {
-		if f.Kind == Wide && f.Tenant == "" {
+		if f.Kind == Wide && f.Tenant == "" && d.declares(f) {
+			d.out.Open = append(d.out.Open, fmt.Sprintf("%s in %s reaches several tenants' things, and the draft declares rights of it that most have: see whether it should have them", f.What(), f.System))
+		} else if f.Kind == Wide && f.Tenant == "" {
 			d.out.Open = append(d.out.Open, fmt.Sprintf("%s in %s reaches several tenants' things: declare its rights, or a tenant's adoption is refused for them", f.What(), f.System))
 		}
 	}

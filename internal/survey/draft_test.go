@@ -186,9 +186,15 @@ func TestDraft(t *testing.T) {
 		}
 		r.Tenants = append(r.Tenants, one)
 	}
+	r.Findings = []survey.Finding{{Kind: survey.Wide, System: "db", Word: "role", Name: "of all"}, {Kind: survey.Wide, System: "db", Word: "role", Name: "boss"}}
 	p, err := survey.Draft(r, "drafted", nil)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for name, says := range map[string]string{"of all": "the draft declares rights", "boss": "declare its rights"} {
+		if !slices.ContainsFunc(p.Open, func(s string) bool { return strings.Contains(s, "role "+name+" in db") && strings.Contains(s, says) }) {
+			t.Errorf("of %s it isn't said that %s: %q", name, says, p.Open)
+		}
 	}
 	var got []string
 	for _, x := range p.Resources {
