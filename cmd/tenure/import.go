@@ -119,7 +119,11 @@ func bindingsFile(r *survey.Report, all *survey.Bindings) []byte {
 			if !plainName.MatchString(name) {
 				name = quoted(name)
 			}
-			say(mark+"      ", "%s: %s # %s", name, quoted(p.Value), p.Why)
+			value := quoted(p.Value)
+			if p.Number {
+				value = p.Value
+			}
+			say(mark+"      ", "%s: %s # %s", name, value, p.Why)
 		}
 		for _, part := range []struct {
 			word string

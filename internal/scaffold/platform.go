@@ -20,8 +20,11 @@ type Platform struct {
 	Notes      []string
 }
 
-// Parameter is what a request must say. All are texts.
-type Parameter struct{ Name, Example, Why string }
+// Parameter is what a request must say: a text, or a whole number.
+type Parameter struct {
+	Name, Example, Why string
+	Number             bool
+}
 
 // Resource is a thing that each tenant has. The name, and attributes' texts, are the blueprint's: what
 // isn't an expression in them has gone through Literal.
@@ -142,6 +145,10 @@ func (p *Platform) writeParameters(line func(string, ...any)) {
 	}
 	line("parameters:\n  required: [%s]\n  properties:", strings.Join(names, ", "))
 	for _, v := range p.Parameters {
+		if v.Number {
+			line("    %s: # %s\n      type: integer\n      examples: [%s]", v.Name, comment(v.Why), v.Example)
+			continue
+		}
 		line("    %s: # %s\n      type: string\n      minLength: 1\n      examples: [%s]", v.Name, comment(v.Why), quoted(v.Example))
 	}
 	line("")

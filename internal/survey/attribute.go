@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -111,11 +112,54 @@ func (d *drafting) attributes(p *place) {
 		case n == len(p.has):
 		case most(n, len(p.has)):
 			a.Why = fmt.Sprintf("so it is with %d of %d; the others can't be adopted as they are", n, len(p.has))
+		case d.given(p, &a):
 		default:
 			a.Out, a.Why = true, fmt.Sprintf("tenants differ: this is so with %d of %d", n, len(p.has))
 		}
 		p.resource.Attributes = append(p.resource.Attributes, a)
 	}
+}
+
+// given makes a parameter of an attribute in which tenants differ, where all have a text or a whole number.
+func (d *drafting) given(p *place, a *scaffold.Attribute) bool {
+	numbers, example := 0, ""
+	for _, t := range d.tenants {
+		if th := p.has[t]; th != nil {
+			value, number, ok := plainValue(th.Attributes[a.Name])
+			if !ok {
+				return false
+			}
+			if number {
+				numbers++
+			}
+			example = cmp.Or(example, value)
+		}
+	}
+	if numbers != 0 && numbers != len(p.has) {
+		return false
+	}
+	name := d.key(p.resource.Key + "_" + a.Name)
+	for n, base := 2, name; slices.ContainsFunc(d.out.Parameters, func(o scaffold.Parameter) bool { return o.Name == name }); n++ {
+		name = base + "_" + strconv.Itoa(n)
+	}
+	d.out.Parameters = append(d.out.Parameters, scaffold.Parameter{Name: name, Example: example, Number: numbers > 0, Why: fmt.Sprintf("%s of %s, in which tenants differ", a.Name, d.text(p))})
+	a.Value, a.Why = `"${params.`+name+`}"`, "tenants differ"
+	return true
+}
+
+// plainValue is a value that isn't blank as a parameter has it, and whether it is a whole number.
+func plainValue(v any) (text string, number, ok bool) {
+	switch v := v.(type) {
+	case string:
+		return v, false, v != ""
+	case float64: // as JSON has numbers
+		if v == math.Trunc(v) && math.Abs(v) < 1<<53 {
+			return strconv.FormatFloat(v, 'f', -1, 64), true, true
+		}
+	case int, int64:
+		return fmt.Sprint(v), true, true
+	}
+	return "", false, false
 }
 
 // readings are the ways in which a value of a tenant's follows from the tenant, as JSON: by each parameter, and

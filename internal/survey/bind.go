@@ -52,6 +52,8 @@ type Parameter struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 	Why   string `json:"why"`
+
+	Number bool `json:"number,omitempty"` // the blueprint has a number for it
 }
 
 // Left is a tenant that isn't proposed, and why.
@@ -139,6 +141,8 @@ func (p *pattern) compile() {
 	}
 	p.match = regexp.MustCompile(text + "$")
 }
+
+var wholeParameter = regexp.MustCompile(`^\$\{\s*params\.([A-Za-z_][A-Za-z0-9_]*)\s*\}$`)
 
 var plainParameter = regexp.MustCompile(`^params\.[A-Za-z_][A-Za-z0-9_]*$`)
 
@@ -232,6 +236,7 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 	}
 	filled, could, adopted := map[string]bool{}, map[string]bool{}, []*Thing{}
 	var through []*pattern
+	byAttribute := map[string]bool{}
 	bound := make([]bool, len(t.Things))
 	for i := range t.Things {
 		used := t.Things[i].Kind == string(connector.TraceTable) // its rows are named
@@ -248,6 +253,18 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 			}
 		}
 		bound[i] = used
+	}
+	for i, th := range adopted { // what no name tells, an attribute may
+		for name, v := range through[i].spec.Attributes {
+			text, _ := v.(string)
+			m := wholeParameter.FindStringSubmatch(text)
+			if value, _, ok := plainValue(th.Attributes[name]); ok && m != nil && (told[m[1]] == nil || byAttribute[m[1]]) {
+				if told[m[1]] == nil {
+					told[m[1]], byAttribute[m[1]] = map[string]string{}, true
+				}
+				told[m[1]][value] = name + " of " + said(th)
+			}
+		}
 	}
 	for i := range t.Things {
 		if one := &t.Things[i]; !bound[i] && !along(one, adopted, through) {
@@ -293,7 +310,8 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 		default:
 			value, why = Unknown, cmp.Or(why, "what the survey tells isn't of its type")
 		}
-		out.Parameters = append(out.Parameters, Parameter{name, value, why})
+		number := value != Unknown && (property["type"] == "integer" || property["type"] == "number")
+		out.Parameters = append(out.Parameters, Parameter{Name: name, Value: value, Why: why, Number: number})
 	}
 	return out
 }

@@ -171,7 +171,7 @@ func TestDraft(t *testing.T) {
 			thing("db", "place", "database", "d_"+name, "", map[string]any{"owner": "u_" + name, "collation": "acme_ci"}),
 			thing("db", "group", "role", "$"+name, "", map[string]any{"owner": "r_" + name}),
 			thing("db", "group", "role", "r_"+name, "", map[string]any{"owner": "$" + name}),
-			thing("dir", "place", "unit", name, "", nil),
+			thing("dir", "place", "unit", name, "", map[string]any{"seats": float64(i + 5), "hue": []string{"red", "blue", "green", "white"}[i]}),
 			thing("dir", "account", "user", name+"/admin", "unit "+name, map[string]any{"cn": "admin of " + name + " ${x}"}),
 			thing("s3", "place", "bucket", name+"-docs", "", nil),
 			thing("s3", "place", "prefix", name+"-docs/orders", "bucket "+name+"-docs", nil),
@@ -211,7 +211,7 @@ func TestDraft(t *testing.T) {
 		`role ${"$"}${params.name} limit=5 true owner="${resources.role_r.name}" false`,
 		`user_u_grant u_${params.name} grant user_u database="${resources.database.name}" false privileges=["select"] false to="${resources.user_u.name}" false`,
 		`user_u_grant_2 u_${params.name} grant 2 user_u database="of all" false privileges=["drop"] false to="${resources.user_u.name}" false`,
-		"unit ${params.name}",
+		`unit ${params.name} hue="${params.unit_hue}" false seats="${params.unit_seats}" false`,
 		`user_admin ${params.name}/admin unit cn="admin of ${params.name} $${x}" false`,
 		"bucket ${params.name}-docs",
 		"schema s_${params.name}",
@@ -230,7 +230,7 @@ func TestDraft(t *testing.T) {
 	}
 	for i, one := range survey.Bind(r, &src.Blueprint).Tenants {
 		name := r.Tenants[i].Name
-		want := map[string]string{"name": name, "tenantKey": fmt.Sprint(i + 17)}
+		want := map[string]string{"name": name, "tenantKey": fmt.Sprint(i + 17), "unit_hue": []string{"red", "blue", "green", "white"}[i], "unit_seats": fmt.Sprint(i + 5)}
 		got := map[string]string{}
 		for _, v := range one.Parameters {
 			got[v.Name] = v.Value
