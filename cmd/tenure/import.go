@@ -119,11 +119,7 @@ func bindingsFile(r *survey.Report, all *survey.Bindings) []byte {
 			if !plainName.MatchString(name) {
 				name = quoted(name)
 			}
-			value := quoted(p.Value)
-			if p.Number {
-				value = p.Value
-			}
-			say(mark+"      ", "%s: %s # %s", name, value, p.Why)
+			say(mark+"      ", "%s: %s # %s", name, quoted(p.Value), p.Why)
 		}
 		for _, part := range []struct {
 			word string

@@ -52,8 +52,6 @@ type Parameter struct {
 	Name  string `json:"name"`
 	Value string `json:"value"`
 	Why   string `json:"why"`
-
-	Number bool `json:"number,omitempty"` // the blueprint has a number for it
 }
 
 // Left is a tenant that isn't proposed, and why.
@@ -64,7 +62,7 @@ type Left struct {
 
 // Bind proposes bindings of a survey's tenants to a blueprint. A parameter is told where a
 // resource's name, or the key of its rows, is a text around it alone; what two things tell
-// otherwise isn't told. A slug or a name that no thing tells is what the lists call the tenant. Where
+// otherwise isn't told. What no name tells, an attribute that is the parameter alone does. A slug or a name that no thing tells is what the lists call the tenant. Where
 // there is no list of customers, all tenants are proposed.
 func Bind(r *Report, b *tenure.Blueprint) *Bindings {
 	out := &Bindings{Blueprint: b.Name + "@" + b.Version, Tenants: []Binding{}, Out: []Left{}}
@@ -310,8 +308,7 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 		default:
 			value, why = Unknown, cmp.Or(why, "what the survey tells isn't of its type")
 		}
-		number := value != Unknown && (property["type"] == "integer" || property["type"] == "number")
-		out.Parameters = append(out.Parameters, Parameter{Name: name, Value: value, Why: why, Number: number})
+		out.Parameters = append(out.Parameters, Parameter{name, value, why})
 	}
 	return out
 }

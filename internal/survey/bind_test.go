@@ -43,7 +43,7 @@ func TestBind(t *testing.T) {
 	got := bind("Acme Ltd", thing("schema", "t_acme"), thing("schema", "t_acme_old"), thing("rows", "42"), thing("role", "acme-42"), thing("role", "r_42"))
 	want := survey.Binding{
 		Name: "acme-ltd", Organization: "Acme Ltd",
-		Parameters: []survey.Parameter{{Name: "login", Value: "?", Why: "nothing in the survey tells it"}, {Name: "number", Value: "42", Why: "rows 42 in db", Number: true}, {Name: "slug", Value: "acme", Why: "schema t_acme in db"}},
+		Parameters: []survey.Parameter{{Name: "login", Value: "?", Why: "nothing in the survey tells it"}, {Name: "number", Value: "42", Why: "rows 42 in db"}, {Name: "slug", Value: "acme", Why: "schema t_acme in db"}},
 		Adopts:     []string{"schema t_acme in db as prod/data", "schema t_acme_old in db as prod/old", "rows 42 in db as prod/rows"},
 		Missing:    []string{"prod/both: role ${params.slug}-${params.number} in db", "prod/said: role r_${string(params.number)} in db"},
 		LeavesOut:  []string{"role acme-42 in db", "role r_42 in db"},
@@ -104,7 +104,7 @@ func TestBindFits(t *testing.T) {
 	}
 	want := survey.Binding{
 		Name: "acme-ltd", Organization: "Acme Ltd",
-		Parameters: []survey.Parameter{{Name: "name", Value: "Acme Ltd", Why: "the customer list calls it so"}, {Name: "number", Value: "5", Why: "rows 5 in table orders in db", Number: true}, {Name: "slug", Value: "acme", Why: "the customer list"}},
+		Parameters: []survey.Parameter{{Name: "name", Value: "Acme Ltd", Why: "the customer list calls it so"}, {Name: "number", Value: "5", Why: "rows 5 in table orders in db"}, {Name: "slug", Value: "acme", Why: "the customer list"}},
 		Adopts:     []string{"rows 5 in table orders in db as prod/rows", "folder f-5 in files as prod/files"},
 		Missing:    []string{"prod/may: grant may-${params.number} in db", "prod/extra: folder x-${params.number} in files"},
 		LeavesOut:  []string{"rows 5 in table visits in db"},
