@@ -57,11 +57,12 @@ func Literal(s string) string { return literal(s) }
 
 // Around is the text that an expression gives, between two literal texts.
 func Around(before, expression, after string) string {
-	before = literal(before)
-	if plain, ends := strings.CutSuffix(before, "$"); ends { // with the ${ behind it, it would be a literal one
-		before = plain + `${"$"}`
+	plain := strings.TrimRight(before, "$")
+	signs := before[len(plain):]
+	if signs != "" { // with the ${ behind them, they would make it a literal one
+		signs = `${"` + signs + `"}`
 	}
-	return before + "${" + expression + "}" + literal(after)
+	return literal(plain) + signs + "${" + expression + "}" + literal(after)
 }
 
 // placesClass is the data class of everything that a draft says no other one of.

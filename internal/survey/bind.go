@@ -125,8 +125,8 @@ func (p *pattern) compile() {
 		case !piece.IsExpr:
 		case expr == "env.name":
 			literal = p.env
-		case expr == `"$"`: // before an expression it can't be written otherwise
-			literal = "$"
+		case signs.MatchString(expr): // before an expression they can't be written otherwise
+			literal = strings.Trim(expr, `"`)
 		case expr == "tenant.name", plainParameter.MatchString(expr):
 			text += "((?s:.+))"
 			p.vars = append(p.vars, strings.TrimPrefix(expr, "params."))
@@ -139,6 +139,8 @@ func (p *pattern) compile() {
 	}
 	p.match = regexp.MustCompile(text + "$")
 }
+
+var signs = regexp.MustCompile(`^"\$+"$`)
 
 var wholeParameter = regexp.MustCompile(`^\$\{\s*params\.([A-Za-z_][A-Za-z0-9_]*)\s*\}$`)
 

@@ -66,7 +66,16 @@ func TestRandomDrafts(t *testing.T) {
 			rapid.Map(text, func(s string) string { return "t" + s }),
 			rapid.SampledFrom([]string{"acme", "acme-two", "acme_two", "two", "17", "c0ffee00-1111-4222-8333-000000000000", "Acme & Söhne GmbH", "$acme"}),
 		), 1, 6, rapid.ID[string]).Draw(t, "names")
-		table := text.Draw(t, "table")
+		table, tenantColumn, schema := text.Draw(t, "table"), rapid.OneOf(rapid.Just("tenant_id"), rapid.Map(text, func(s string) string { return "x" + s })).Draw(t, "tenant column"), rapid.OneOf(rapid.Just("public"), text).Draw(t, "schema")
+		if rapid.Bool().Draw(t, "with a catalog") {
+			columns := []connector.ColumnInfo{{Name: tenantColumn, Type: "text"}, {Name: "mail", Type: "text"}, {Name: text.Draw(t, "column"), Type: text.Draw(t, "type of a column")}}
+			odd := connector.TableInfo{Schema: schema, Name: text.Draw(t, "another table"), Columns: columns[1:]}
+			r.Catalogues = map[string]connector.Catalogue{"main": {
+				Tables: []connector.TableInfo{{Schema: schema, Name: "orders", Columns: columns}, {Schema: schema, Name: table, Columns: columns}, odd, {Schema: schema, Name: text.Draw(t, "a table alone"), Columns: columns[2:]}},
+				Links:  []connector.LinkInfo{{Child: odd.String(), Parent: schema + ".orders", Columns: []string{columns[2].Name}, Parents: []string{tenantColumn}, OnDelete: "no action"}},
+				Says:   []string{text.Draw(t, "what isn't listed")},
+			}}
+		}
 		for _, name := range names {
 			one := survey.Tenant{Name: name, Listed: []string{"crm"}}
 			for i, f := range forms {
@@ -84,12 +93,12 @@ func TestRandomDrafts(t *testing.T) {
 				}
 				one.Things = append(one.Things, th)
 			}
-			for table, column := range map[string]string{"orders": "tenant_id", "lines": "org", table: "tenant_id"} {
+			for table, column := range map[string]string{"orders": tenantColumn, "lines": "org", table: tenantColumn} {
 				key := name
 				if column == "org" {
 					key = "k" + name
 				}
-				one.Things = append(one.Things, survey.Thing{System: "main", Kind: "rows", Type: "rows", Word: "rows", Name: key, In: "table " + table, Attributes: map[string]any{"column": column, "key": key, "schema": "public"}})
+				one.Things = append(one.Things, survey.Thing{System: "main", Kind: "rows", Type: "rows", Word: "rows", Name: key, In: "table " + table, Attributes: map[string]any{"column": column, "key": key, "schema": schema}})
 			}
 			r.Tenants = append(r.Tenants, one)
 		}
@@ -131,7 +140,7 @@ func TestRandomDrafts(t *testing.T) {
 			if slices.ContainsFunc(one.Parameters, func(v survey.Parameter) bool { return v.Value == survey.Unknown }) {
 				continue // two things tell it differently, and a person decides
 			}
-			values := map[string]string{`"$"`: "$"}
+			values := map[string]string{}
 			for _, v := range one.Parameters {
 				values["params."+v.Name] = v.Value
 			}
@@ -142,7 +151,10 @@ func TestRandomDrafts(t *testing.T) {
 				pieces, _ := source.Split(s.Name)
 				name := ""
 				for _, piece := range pieces {
-					if name += piece.Literal; piece.IsExpr {
+					switch name += piece.Literal; {
+					case strings.HasPrefix(piece.Expr, `"$`):
+						name += strings.Trim(piece.Expr, `"`)
+					case piece.IsExpr:
 						name += values[piece.Expr]
 					}
 				}
@@ -169,8 +181,8 @@ func TestDraft(t *testing.T) {
 		one := survey.Tenant{Name: name, Listed: []string{"crm"}, Things: []survey.Thing{
 			login,
 			thing("db", "place", "database", "d_"+name, "", map[string]any{"owner": "u_" + name, "collation": "acme_ci"}),
-			thing("db", "group", "role", "$"+name, "", map[string]any{"owner": "r_" + name}),
-			thing("db", "group", "role", "r_"+name, "", map[string]any{"owner": "$" + name}),
+			thing("db", "group", "role", "$$"+name, "", map[string]any{"owner": "r_" + name}),
+			thing("db", "group", "role", "r_"+name, "", map[string]any{"owner": "$$" + name}),
 			thing("dir", "place", "unit", name, "", map[string]any{"seats": float64(i + 5), "hue": []string{"red", "blue", "green", "white"}[i]}),
 			thing("dir", "account", "user", name+"/admin", "unit "+name, map[string]any{"cn": "admin of " + name + " ${x}"}),
 			thing("s3", "place", "bucket", name+"-docs", "", nil),
@@ -207,8 +219,8 @@ func TestDraft(t *testing.T) {
 	want := []string{
 		"user_u u_${params.name}",
 		`database d_${params.name} collation="acme_ci" false owner="${resources.user_u.name}" false`,
-		`role_r r_${params.name} owner="${\"$\"}${params.name}" false`,
-		`role ${"$"}${params.name} limit=5 true owner="${resources.role_r.name}" false`,
+		`role_r r_${params.name} owner="${\"$$\"}${params.name}" false`,
+		`role ${"$$"}${params.name} limit=5 true owner="${resources.role_r.name}" false`,
 		`user_u_grant u_${params.name} grant user_u database="${resources.database.name}" false privileges=["select"] false to="${resources.user_u.name}" false`,
 		`user_u_grant_2 u_${params.name} grant 2 user_u database="of all" false privileges=["drop"] false to="${resources.user_u.name}" false`,
 		`unit ${params.name} hue="${params.unit_hue}" false seats="${params.unit_seats}" false`,
@@ -274,7 +286,10 @@ func each(v any, do func(string)) {
 
 // drafted says that an expression is one that a draft writes.
 func drafted(parameters []scaffold.Parameter, b *tenure.Blueprint, expression string) bool {
-	all := []string{`"$"`, "tenant.name", "tenant.organization", "env.name"}
+	if strings.ReplaceAll(expression, "$", "") == `""` {
+		return true
+	}
+	all := []string{"tenant.name", "tenant.organization", "env.name"}
 	for _, p := range parameters {
 		all = append(all, "params."+p.Name)
 	}
