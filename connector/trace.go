@@ -85,7 +85,18 @@ type Trace struct {
 	Bears       Ownership // whose mark it bears, where the driver can tell without planting
 
 	Attributes map[string]any // those of the resource type, for a blueprint; nil where not told
+	Beside     []Beside       // what a blueprint must say beside it, as what nothing declares is an exposure
 }
+
+// Beside is what belongs to a thing and has no name of its own, such as the rights of an account,
+// as a resource of this type and with these attributes would say it.
+type Beside struct {
+	Type       string         `json:"type"`
+	Attributes map[string]any `json:"attributes"`
+}
+
+// BesideMost is how many are told of one thing: what has more is no single tenant's.
+const BesideMost = 20
 
 // Budget bounds how many calls are made. It may be used by many at once. The nil Budget
 // has no bound.

@@ -18,6 +18,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/scaffold"
 	"github.com/tenurehq/tenure/internal/survey"
 )
 
@@ -94,10 +95,7 @@ func bindingsFile(r *survey.Report, all *survey.Bindings) []byte {
 	say := func(indent, format string, args ...any) {
 		b.WriteString(indent + strings.Map(oneLine, fmt.Sprintf(format, args...)) + "\n")
 	}
-	quoted := func(s string) string {
-		text, _ := json.Marshal(s) // a JSON string is one of YAML 1.2
-		return string(text)
-	}
+	quoted := scaffold.Quoted
 	say("", "# Proposed from the survey of %s. Review it, replace each question mark, remove the tenants that stay out;", r.Taken.Format("2006-01-02"))
 	say("", "# then: tenure import plan with this file.")
 	say("", "blueprint: %s", quoted(all.Blueprint))

@@ -14,9 +14,10 @@ import (
 )
 
 // TestS3Scripts runs the stories that take an S3 server, $ENDPOINT, each one of its own:
-// "put BUCKET KEY" stores an object there, "half BUCKET KEY" begins to upload one, and
-// "holds BUCKET PREFIX N" fails unless there are N versions, markers and uploads. "join
-// NAME" brings a tenant of the example in.
+// "room BUCKET" makes a bucket that keeps versions, "put BUCKET KEY" stores an object there,
+// "half BUCKET KEY" begins to upload one, and "holds BUCKET PREFIX N" fails unless there are
+// N versions, markers and uploads. "join NAME" brings a tenant of the example in, and "adopt
+// DIGEST" runs a plan that two persons approve.
 func TestS3Scripts(t *testing.T) {
 	t.Parallel()
 	p := scripts("testdata/s3")
@@ -44,6 +45,10 @@ func TestS3Scripts(t *testing.T) {
 		_, err := client(ts).PutObject(t.Context(), args[0], args[1], strings.NewReader("of "+args[1]), int64(len(args[1])+3), minio.PutObjectOptions{})
 		ts.Check(err)
 	}
+	p.Cmds["room"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(client(ts).MakeBucket(t.Context(), args[0], minio.MakeBucketOptions{}))
+		ts.Check(client(ts).EnableVersioning(t.Context(), args[0]))
+	}
 	p.Cmds["half"] = func(ts *testscript.TestScript, _ bool, args []string) {
 		core := minio.Core{Client: client(ts)}
 		_, err := core.NewMultipartUpload(t.Context(), args[0], args[1], minio.PutObjectOptions{})
@@ -54,6 +59,16 @@ func TestS3Scripts(t *testing.T) {
 		ts.Check(err)
 		if n := s3test.Held(t, client(ts), args[0], args[1]); n != want {
 			ts.Fatalf("%s holds %d under %q, want %d", args[0], n, args[1], want)
+		}
+	}
+	p.Cmds["adopt"] = func(ts *testscript.TestScript, _ bool, args []string) {
+		ts.Check(ts.Exec("tenure", "operation", "start", args[0], "--as", "olga", "--output", "json"))
+		readJSON(ts, false, []string{"OP", "id"})
+		ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", args[0], "--as", "rita"))
+		ts.Check(ts.Exec("tenure", "operation", "approve", ts.Getenv("OP"), "--digest", args[0], "--as", "carl", "--output", "json"))
+		readJSON(ts, false, []string{"STATE", "state"})
+		if s := ts.Getenv("STATE"); s != "succeeded" {
+			ts.Fatalf("the adoption is %s", s)
 		}
 	}
 	p.Cmds["join"] = func(ts *testscript.TestScript, _ bool, args []string) { join(ts, args[0], "documents") }

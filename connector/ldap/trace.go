@@ -253,7 +253,7 @@ func (t *tracing) traceGroups(ctx context.Context) error {
 func (t *tracing) traceUsers(ctx context.Context) error {
 	const filter = "(|" + accounts + "(objectClass=user))"
 	wanted := t.told("pwdAccountLockedTime", "loginDisabled", "nsAccountLock", "userAccountControl", "accountExpires", "pwdEndTime", "shadowExpire",
-		lastSeen, "authTimestamp", "lastLogin", "lastLoginTime", "lastLogon", "lastLogonTimestamp")
+		"sn", "pwdPolicySubentry", lastSeen, "authTimestamp", "lastLogin", "lastLoginTime", "lastLogon", "lastLogonTimestamp")
 	if t.lockName != "" {
 		wanted = append(wanted, t.lockName)
 	}
@@ -261,6 +261,9 @@ func (t *tracing) traceUsers(ctx context.Context) error {
 		one, at, ok := t.begin(connector.TraceAccount, user, "user", e)
 		if !ok || slices.ContainsFunc(values(e, "objectClass"), func(c string) bool { return strings.EqualFold(c, "computer") }) {
 			return nil
+		}
+		if one.Type == user {
+			one.Attributes = toldOf(e)
 		}
 		one.Reaches = slices.Clone(t.groups[at.key()])
 		for _, uid := range values(e, "uid") {
@@ -279,6 +282,17 @@ func (t *tracing) traceUsers(ctx context.Context) error {
 		}
 		return t.hand(one)
 	})
+}
+
+// toldOf are the attributes of a user that a blueprint can say: those of one value.
+func toldOf(e *ldap.Entry) map[string]any {
+	out := map[string]any{}
+	for name, as := range plainNames {
+		if all := values(e, as); len(all) == 1 && all[0] != "" {
+			out[name] = all[0]
+		}
+	}
+	return out
 }
 
 // firstMoment is the latest of the times that some attributes say: generalized times, or

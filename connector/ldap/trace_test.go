@@ -86,6 +86,31 @@ func TestTrace(t *testing.T) {
 	}
 }
 
+// A draft of a blueprint says of a user what it is called, and its policy, as the user can't be adopted
+// otherwise; what has several values a blueprint can't say.
+func TestTraceAttributes(t *testing.T) {
+	t.Parallel()
+	w, d := foreign(t, slapdtest.Settings{})
+	w.add(t, "uid=anna,"+slapdtest.Base, map[string][]string{"objectClass": {"inetOrgPerson"}, "cn": {"Anna A."}, "sn": {"A."}, "displayName": {"Ann"}, "mail": {"anna@acme.example"}, "pwdPolicySubentry": {"cn=default," + slapdtest.Base}})
+	w.add(t, "uid=ben,"+slapdtest.Base, map[string][]string{"objectClass": {"inetOrgPerson"}, "cn": {"Ben"}, "sn": {"B.", "C."}, "mail": {"b@acme.example", "c@acme.example"}})
+	got := map[string]map[string]any{}
+	if _, err := d.(connector.Tracer).Trace(t.Context(), connector.Tracing{}, func(one connector.Trace) error {
+		if one.Type == "user" {
+			got[one.Name] = one.Attributes
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]map[string]any{
+		"anna": {"cn": "Anna A.", "sn": "A.", "displayName": "Ann", "mail": "anna@acme.example", "policy": "cn=default," + slapdtest.Base},
+		"ben":  {"cn": "Ben"},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // csn is when the server last changed anything.
 func (w world) csn(t *testing.T) string {
 	t.Helper()

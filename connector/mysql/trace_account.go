@@ -23,6 +23,44 @@ type tracedAccount struct {
 	whole       []string // rights on the whole server
 	roles       []string
 	reaches     []string
+	has         map[string]map[string][]string // privileges, by database and table; "" is the whole database
+}
+
+// holds notes privileges that a grant can say.
+func (a *tracedAccount) holds(database, table string, has []string) {
+	if a.has == nil {
+		a.has = map[string]map[string][]string{}
+	}
+	if a.has[database] == nil {
+		a.has[database] = map[string][]string{}
+	}
+	a.has[database][table] = sorted(has)
+}
+
+// grants are what it holds, one for each database and set of privileges.
+func (a *tracedAccount) grants() (out []connector.Beside) {
+	for _, db := range slices.Sorted(maps.Keys(a.has)) {
+		alike := map[string]int{} // which of out, by privileges
+		for _, table := range slices.Sorted(maps.Keys(a.has[db])) {
+			has := a.has[db][table]
+			if table == "" {
+				out = append(out, connector.Beside{Type: "grant", Attributes: map[string]any{"to": a.name, "database": db, "privileges": has}})
+				continue
+			}
+			words := strings.Join(has, ",")
+			at, is := alike[words]
+			if !is {
+				at = len(out)
+				alike[words] = at
+				out = append(out, connector.Beside{Type: "grant", Attributes: map[string]any{"to": a.name, "database": db, "tables": []string{}, "privileges": has}})
+			}
+			out[at].Attributes["tables"] = append(out[at].Attributes["tables"].([]string), table)
+		}
+	}
+	if len(out) > connector.BesideMost {
+		return nil
+	}
+	return out
 }
 
 func (a *tracedAccount) id() string {
@@ -83,11 +121,18 @@ func (t *tracing) rights(ctx context.Context) error {
 	}
 	const something = "every user of the server may read or change something in it"
 	names := slices.Sorted(maps.Keys(t.databases))
-	var user, host, db, table string
-	_, err := t.read(ctx, "rights on databases", "select user, host, db from mysql.db where 'Y' in (select_priv, insert_priv, update_priv, delete_priv, create_priv, drop_priv, alter_priv)", func() error {
+	var user, host, db, table, has, columns string
+	parts := make([]string, len(privileges))
+	for i, p := range privileges {
+		parts[i] = "if(" + p.column + " = 'Y', " + literal(p.name) + ", null)"
+	}
+	_, err := t.read(ctx, "rights on databases", "select user, host, db, concat_ws(',', "+strings.Join(parts, ", ")+") from mysql.db where 'Y' in (select_priv, insert_priv, update_priv, delete_priv, create_priv, drop_priv, alter_priv)", func() error {
 		if name, plain := unpattern(db); plain {
 			if t.databases[name] != nil {
 				reach(user, host, databaseID(name), something)
+				if a := t.accounts[[2]string{user, host}]; a != nil {
+					a.holds(name, "", strings.Split(has, ","))
+				}
 			}
 			return nil
 		}
@@ -97,11 +142,14 @@ func (t *tracing) rights(ctx context.Context) error {
 			}
 		}
 		return nil
-	}, &user, &host, &db)
+	}, &user, &host, &db, &has)
 	if err != nil {
 		return err
 	}
-	_, err = t.read(ctx, "rights on tables", "select user, host, db, table_name from mysql.tables_priv where table_priv regexp 'Select|Insert|Update|Delete|Drop|Alter' or column_priv regexp 'Select|Insert|Update'", func() error {
+	_, err = t.read(ctx, "rights on tables", "select user, host, db, table_name, table_priv, column_priv from mysql.tables_priv where table_priv regexp 'Select|Insert|Update|Delete|Drop|Alter' or column_priv regexp 'Select|Insert|Update'", func() error {
+		if a := t.accounts[[2]string{user, host}]; a != nil && t.databases[db] != nil && has != "" && columns == "" {
+			a.holds(db, table, ofTable(has))
+		}
 		switch at := t.databases[db]; {
 		case at == nil:
 		case at.alike:
@@ -110,8 +158,18 @@ func (t *tracing) rights(ctx context.Context) error {
 			reach(user, host, tableID(relational.TableName{Schema: db, Name: table}), "every user of the server may read or change it")
 		}
 		return nil
-	}, &user, &host, &db, &table)
+	}, &user, &host, &db, &table, &has, &columns)
 	return err
+}
+
+// ofTable are the privileges that mysql.tables_priv says.
+func ofTable(words string) (out []string) {
+	for word := range strings.SplitSeq(words, ",") {
+		if at := slices.IndexFunc(privileges, func(p privilege) bool { return word != "" && strings.EqualFold(p.table, word) }); at >= 0 {
+			out = append(out, privileges[at].name)
+		}
+	}
+	return out
 }
 
 // places yields everything but rows, what others stand in first.
@@ -158,6 +216,7 @@ func (t *tracing) accountTrace(a *tracedAccount) connector.Trace {
 	if len(a.roles) > 0 {
 		one.Attributes["roles"] = sorted(a.roles)
 	}
+	one.Beside = a.grants()
 	one.Bears, one.Reaches = t.bears[one.Type+":"+a.name], sorted(append(slices.Clone(a.reaches), t.within(a.reaches)...))
 	if slices.ContainsFunc(a.whole, func(r string) bool {
 		return slices.Contains([]string{"select", "insert", "update", "delete", "super", "all privileges", "create user", "file"}, r)
@@ -165,6 +224,7 @@ func (t *tracing) accountTrace(a *tracedAccount) connector.Trace {
 		one.Labels["superuser"] = "true" // its rights are on every database, or let it take them
 		one.Labels["rights"] = strings.Join(a.whole, ", ")
 		one.All = "it has rights on the whole server"
+		one.Beside = nil
 		one.Reaches = slices.DeleteFunc(one.Reaches, func(id string) bool { return !strings.HasPrefix(id, "role:") })
 	}
 	return one

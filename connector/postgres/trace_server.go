@@ -35,6 +35,7 @@ type tracedSchema struct {
 	tables      int
 	alike       bool // most of its tables have the names of tables of two other schemas at least: it is one of many like it
 	bytes, rows int64
+	grants      []connector.Beside // what others than the owner were given
 }
 
 const tracedServerSQL = `select d.oid, d.datname, pg_get_userbyid(d.datdba), d.datname = current_database(), d.datconnlimit from pg_database d
@@ -117,6 +118,9 @@ func (t *tracing) schemaTrace(n *tracedSchema) connector.Trace {
 	if n.alike {
 		one.Labels["alike"] = "true"
 	}
+	if len(n.grants) <= connector.BesideMost {
+		one.Beside = n.grants
+	}
 	one.Open, one.Bears = t.open[one.ID], t.bears[one.ID]
 	t.owned(&one, n.owner)
 	return one
@@ -131,6 +135,20 @@ func (t *tracing) owned(one *connector.Trace, owner string) {
 
 // everywhere are the server's own roles whose members reach every table.
 var everywhere = []string{"pg_read_all_data", "pg_write_all_data", "pg_read_server_files", "pg_write_server_files", "pg_execute_server_program"}
+
+// given notes privileges that a role was given on the schema itself, which is "", or on its tables. The
+// use of a schema comes with a right on its tables.
+func (n *tracedSchema) given(role string, privileges, tables []string) {
+	at := func(b connector.Beside) bool { return b.Attributes["role"] == role }
+	if tables[0] == "" && slices.Equal(privileges, []string{"usage"}) && slices.ContainsFunc(n.grants, at) {
+		return
+	}
+	one := connector.Beside{Type: "grant", Attributes: map[string]any{"role": role, "schema": n.name, "privileges": privileges}}
+	if tables[0] != "" {
+		one.Attributes["tables"] = tables
+	}
+	n.grants = append(n.grants, one)
+}
 
 func (t *tracing) roleTrace(r *tracedRole) connector.Trace {
 	one := connector.Trace{Kind: connector.TraceGroup, Type: "role", Word: "role", Name: r.name, ID: relational.TraceID("role", r.name), Rows: -1, Bytes: -1, Labels: map[string]string{}, Reaches: r.reaches}

@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"context"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -203,25 +204,31 @@ func (t *tracing) alike() (out []oid) {
 
 // tracedRightsSQL reads who may read or write relations, by their schema and table, then who
 // may create in schemas and who may connect to databases: each owner, and whoever was given a
-// right, 0 being everybody. What is in a schema that one mayn't use doesn't count.
+// right, 0 being everybody. What is in a schema that one mayn't use doesn't count. Last come the
+// rights that were given in schemas of ALIKE, those on tables before those on the schema.
 const tracedRightsSQL = `with c as (select c.oid, c.relnamespace as ns, c.relacl, c.relowner, ` + tracedAtSQL + ` as at from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f') and ` + notOurs + `),
 g as (select c.ns, c.at, c.relowner as who from c union select c.ns, c.at, a.grantee from c, aclexplode(c.relacl) a where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE', 'DELETE', 'TRUNCATE')
  union select c.ns, c.at, a.grantee from c join pg_attribute t on t.attrelid = c.oid and t.attacl is not null, aclexplode(t.attacl) a where a.privilege_type in ('SELECT', 'INSERT', 'UPDATE'))
 select g.ns, g.at, g.who from g where case when g.who = 0 then has_schema_privilege('public', g.ns, 'usage') else has_schema_privilege(g.who, g.ns, 'usage') end order by 1, 2, 3;
 select n.oid, n.nspowner from pg_namespace n union select n.oid, a.grantee from pg_namespace n, aclexplode(n.nspacl) a where a.privilege_type = 'CREATE' order by 1, 2;
-select d.oid, d.datdba from pg_database d union select d.oid, a.grantee from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.privilege_type in ('CONNECT', 'CREATE') order by 1, 2`
+select d.oid, d.datdba from pg_database d union select d.oid, a.grantee from pg_database d, aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) a where a.privilege_type in ('CONNECT', 'CREATE') order by 1, 2;
+with g as (select a.grantee as who, c.relnamespace as ns, c.relname::text as rel, string_agg(lower(a.privilege_type), ',' order by lower(a.privilege_type)) as has
+ from pg_class c, aclexplode(c.relacl) a where c.relnamespace = any (ALIKE::oid[]) and c.relkind in ('r', 'p', 'v', 'm', 'f') and a.grantee not in (0, c.relowner) group by 1, 2, 3
+ union all select a.grantee, n.oid, '', string_agg(lower(a.privilege_type), ',' order by lower(a.privilege_type))
+ from pg_namespace n, aclexplode(n.nspacl) a where n.oid = any (ALIKE::oid[]) and a.grantee not in (0, n.nspowner) group by 1, 2)
+select ns, who, has, to_jsonb(array_agg(rel order by rel))::text from g group by 1, 2, 3, rel = '' order by 1, 2, rel = '', 3`
 
 // rights notes what each role reaches, save superusers, who reach everything, and what
 // everybody does.
 func (t *tracing) rights(ctx context.Context) error {
-	roles, schemas, databases := map[oid]*tracedRole{}, map[oid]string{}, map[oid]string{}
+	roles, schemas, within, databases := map[oid]*tracedRole{}, map[oid]string{}, map[oid]*tracedSchema{}, map[oid]string{}
 	for _, r := range t.roles {
 		if !strings.Contains(r.flags, "S") {
 			roles[r.oid] = r
 		}
 	}
 	for _, n := range t.schemas {
-		schemas[n.oid] = t.schemaID(n.name)
+		schemas[n.oid], within[n.oid] = t.schemaID(n.name), n
 	}
 	for _, db := range t.databases {
 		databases[db.oid] = relational.TraceID("database", db.name)
@@ -251,6 +258,11 @@ func (t *tracing) rights(ctx context.Context) error {
 		case result == 2:
 			if id := databases[oidOf(v[0])]; id != "" {
 				note(id, oidOf(v[1]), "every role of the server may connect to it")
+			}
+		case result == 3:
+			var tables []string
+			if r, in := roles[oidOf(v[1])], within[oidOf(v[0])]; r != nil && in != nil && json.Unmarshal(v[3], &tables) == nil && len(tables) > 0 {
+				in.given(r.name, strings.Split(string(v[2]), ","), tables)
 			}
 		}
 		return nil

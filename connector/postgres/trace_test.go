@@ -267,7 +267,7 @@ place database:DB {"Name":"DB","Type":"database","Word":"database"}
 place schema:DB."t c.""d""" {"In":"database:DB","Labels":{"alike":"true","tables":"1"},"Name":"t c.\"d\"","Type":"schema","Word":"schema"}
 place schema:DB.billing {"Attributes":{"owner":"TOKENowner"},"In":"database:DB","Labels":{"tables":"1"},"Name":"billing","Owners":["role:TOKENowner"],"Type":"schema","Word":"schema"}
 place schema:DB.t_a {"Attributes":{"owner":"TOKENacme"},"In":"database:DB","Labels":{"alike":"true","tables":"2"},"Name":"t_a","Owners":["role:TOKENacme"],"Type":"schema","Word":"schema"}
-place schema:DB.t_b {"In":"database:DB","Labels":{"alike":"true","tables":"2"},"Name":"t_b","Type":"schema","Word":"schema"}
+place schema:DB.t_b {"Beside":[{"attributes":{"privileges":["select"],"role":"TOKENacme","schema":"t_b","tables":["two"]},"type":"grant"}],"In":"database:DB","Labels":{"alike":"true","tables":"2"},"Name":"t_b","Type":"schema","Word":"schema"}
 place schema:DB.t_old {"In":"database:DB","Labels":{"alike":"true","tables":"3"},"Name":"t_old","Type":"schema","Word":"schema"}
 record row:00000000-0000-0000-0000-000000000001@table:DB.public.tenants {"Called":["Acme, Inc.","acme"],"ExternalIDs":["cus_1"],"In":"table:DB.public.tenants","Labels":{"status":"active"},"Made":"2026-01-02T03:04:05Z","Mails":["pay@acme.example","acme.example"],"Name":"00000000-0000-0000-0000-000000000001","Used":"2026-05-06T07:08:09.5Z","Word":"row"}
 record row:00000000-0000-0000-0000-000000000002@table:DB.public.tenants {"Called":["Birch's\n\"odd\"","birch"],"Disabled":true,"In":"table:DB.public.tenants","Labels":{"status":"suspended"},"Made":"2026-01-03T00:00:00Z","Name":"00000000-0000-0000-0000-000000000002","Word":"row"}

@@ -24,7 +24,8 @@ func (t *tracing) bucket(ctx context.Context, of listedBucket) lookedAt {
 	t.tagsOf(&one, raw, err)
 	t.openness(ctx, &one)
 	rules := t.rules(ctx, &one)
-	versioned := t.versioned(ctx, of.Name)
+	versioned, on := t.versioned(ctx, of.Name)
+	one.Attributes = on
 	within := t.contents(ctx, of.Name, versioned)
 	one.Rows, one.Bytes, one.Used = within.sum("")
 	out := lookedAt{all: append([]connector.Trace{one}, within.traces(rules)...), ok: true}
@@ -272,9 +273,22 @@ func fades(rules []expiry, key string, since time.Time) (at time.Time) {
 	return at
 }
 
-// versioned says whether a bucket keeps, or kept, earlier versions.
-func (t *tracing) versioned(ctx context.Context, name string) bool {
-	raw, _ := t.setting(ctx, name, "versioning", "whether earlier versions are kept", "VersioningNotConfigured")
+// versioned says whether a bucket keeps, or kept, earlier versions, and what a blueprint says of
+// that; nil where it isn't told.
+func (t *tracing) versioned(ctx context.Context, name string) (kept bool, says map[string]any) {
+	raw, known := t.setting(ctx, name, "versioning", "whether earlier versions are kept", "VersioningNotConfigured")
 	var v struct{ Status string }
-	return raw != nil && xml.Unmarshal(raw, &v) == nil && v.Status != ""
+	if !known || raw != nil && xml.Unmarshal(raw, &v) != nil {
+		return false, nil
+	}
+	says = map[string]any{}
+	if v.Status == "Enabled" {
+		says["versioning"] = true
+		raw, _ := t.setting(ctx, name, "object-lock", "whether objects can be locked", "ObjectLockConfigurationNotFoundError", "NoSuchObjectLockConfiguration")
+		var lock struct{ ObjectLockEnabled string }
+		if raw != nil && xml.Unmarshal(raw, &lock) == nil && lock.ObjectLockEnabled == "Enabled" {
+			says["objectLock"] = true
+		}
+	}
+	return v.Status != "", says
 }

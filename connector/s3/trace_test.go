@@ -187,6 +187,31 @@ func TestTraceSettings(t *testing.T) {
 	}
 }
 
+// A draft of a blueprint says of a bucket whether it keeps versions and takes locks, as the bucket can't be
+// adopted otherwise. One that kept versions once keeps none by a blueprint.
+func TestTraceAttributes(t *testing.T) {
+	t.Parallel()
+	s := newTraced(t)
+	for name, status := range map[string]string{"locks": "Enabled", "keeps": "Enabled", "kept": "Suspended", "plain": ""} {
+		s.room(t, name)
+		if status != "" {
+			s.Set(name, "versioning", []byte(`<VersioningConfiguration><Status>`+status+`</Status></VersioningConfiguration>`))
+		}
+	}
+	s.Set("locks", "object-lock", []byte(`<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>`))
+	got := map[string]map[string]any{}
+	if _, err := s.driver.(connector.Tracer).Trace(t.Context(), connector.Tracing{}, func(one connector.Trace) error {
+		got[one.Name] = one.Attributes
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]map[string]any{"locks": {"versioning": true, "objectLock": true}, "keeps": {"versioning": true}, "kept": {}, "plain": {}}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // Objects that lie under no prefix are told, up to so many in all buckets, and that there are
 // more.
 func TestTraceOfLooseObjects(t *testing.T) {

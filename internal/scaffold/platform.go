@@ -20,15 +20,19 @@ type Platform struct {
 	Notes      []string
 }
 
-// Parameter is what a request must say. All are texts.
-type Parameter struct{ Name, Example, Why string }
+// Parameter is what a request must say: a text, or a whole number.
+type Parameter struct {
+	Name, Example, Why string
+	Number             bool
+}
 
 // Resource is a thing that each tenant has. The name, and attributes' texts, are the blueprint's: what
 // isn't an expression in them has gone through Literal.
 type Resource struct {
 	Key, System, Type, Name, Why string
-	Data                         bool   // it holds what a data class must be said of
-	Schema                       string // the JSON Schema of its type's attributes, "" if not known
+	Data                         bool     // it holds what a data class must be said of
+	Needs                        []string // keys of what must be there before it
+	Schema                       string   // the JSON Schema of its type's attributes, "" if not known
 	Attributes                   []Attribute
 }
 
@@ -50,6 +54,16 @@ type RowsTable struct{ Name, Why string }
 
 // Literal is a text in which nothing is an expression.
 func Literal(s string) string { return literal(s) }
+
+// Around is the text that an expression gives, between two literal texts.
+func Around(before, expression, after string) string {
+	plain := strings.TrimRight(before, "$")
+	signs := before[len(plain):]
+	if signs != "" { // with the ${ behind them, they would make it a literal one
+		signs = `${"` + signs + `"}`
+	}
+	return literal(plain) + signs + "${" + expression + "}" + literal(after)
+}
 
 // placesClass is the data class of everything that a draft says no other one of.
 const placesClass = "customer-data"
@@ -132,6 +146,10 @@ func (p *Platform) writeParameters(line func(string, ...any)) {
 	}
 	line("parameters:\n  required: [%s]\n  properties:", strings.Join(names, ", "))
 	for _, v := range p.Parameters {
+		if v.Number {
+			line("    %s: # %s\n      type: integer\n      examples: [%s]", v.Name, comment(v.Why), v.Example)
+			continue
+		}
 		line("    %s: # %s\n      type: string\n      minLength: 1\n      examples: [%s]", v.Name, comment(v.Why), quoted(v.Example))
 	}
 	line("")
@@ -164,7 +182,10 @@ func (r *Resource) write(line func(string, ...any), remark func(indent, s string
 	if r.Why != "" {
 		remark("  ", r.Why)
 	}
-	line("  - key: %s\n    system: %s\n    type: %s\n    name: %s", r.Key, quoted(r.System), quoted(r.Type), quotedText(r.Name))
+	line("  - key: %s\n    system: %s\n    type: %s\n    name: %s", r.Key, quoted(r.System), quoted(r.Type), Quoted(r.Name))
+	if len(r.Needs) > 0 {
+		line("    needs: [%s]", strings.Join(r.Needs, ", "))
+	}
 	_, tables := r.schema().Properties["tables"]
 	if r.Data {
 		line("    data: [%s]\n    handover: true", placesClass)
@@ -176,6 +197,9 @@ func (r *Resource) write(line func(string, ...any), remark func(indent, s string
 		line("    attributes:")
 	}
 	for _, a := range r.Attributes {
+		if tables && a.Name == "tables" {
+			continue
+		}
 		mark, why := "", ""
 		if a.Out {
 			mark = "# "
@@ -183,7 +207,7 @@ func (r *Resource) write(line func(string, ...any), remark func(indent, s string
 		if a.Why != "" {
 			why = " # " + comment(a.Why)
 		}
-		line("      %s%s: %s%s", mark, quoted(a.Name), a.Value, why)
+		line("      %s%s: %s%s", mark, quoted(a.Name), visible(a.Value), why)
 	}
 	if tables {
 		line("      tables: {\"*\": %s}", placesClass)
@@ -213,16 +237,11 @@ func (r *Rows) write(line func(string, ...any), remark func(indent, s string), n
 // can say by which key and column.
 func (r *Resource) SearchedFor(rows *Rows) {
 	properties := r.schema().Properties
-	if properties["key"] == nil || properties["column"] == nil {
+	said := slices.ContainsFunc(r.Attributes, func(a Attribute) bool { return a.Name == "key" || a.Name == "column" })
+	if properties["key"] == nil || properties["column"] == nil || said { // by one column alone
 		return
 	}
 	r.Attributes = append(r.Attributes,
-		Attribute{Name: "column", Value: quotedText(literal(rows.Column)), Why: "the tables that tenants share are searched for the tenant, too"},
-		Attribute{Name: "key", Value: quotedText(rows.Key)})
-}
-
-// quotedText is a text with expressions as YAML takes it for one.
-func quotedText(s string) string {
-	b, _ := json.Marshal(s)
-	return string(b)
+		Attribute{Name: "column", Value: Quoted(literal(rows.Column)), Why: "the tables that tenants share are searched for the tenant, too"},
+		Attribute{Name: "key", Value: Quoted(rows.Key)})
 }

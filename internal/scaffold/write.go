@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/tenurehq/tenure/connector"
 )
@@ -30,8 +31,30 @@ func quoted(s string) string {
 			return s
 		}
 	}
+	return Quoted(s)
+}
+
+// Quoted is a text between quotes, as YAML takes it for one, on one line and with what nobody
+// sees, such as a sign that turns the direction of writing, written as its number.
+func Quoted(s string) string {
 	b, _ := json.Marshal(s)
-	return string(b)
+	return visible(string(b))
+}
+
+// visible has what isn't printed in a JSON document written as its number.
+func visible(doc string) string {
+	var b strings.Builder
+	for _, c := range doc {
+		switch {
+		case unicode.IsPrint(c):
+			b.WriteRune(c)
+		case c > 0xffff:
+			fmt.Fprintf(&b, `\U%08x`, c)
+		default:
+			fmt.Fprintf(&b, `\u%04x`, c)
+		}
+	}
+	return b.String()
 }
 
 // literal is a text in which nothing is an expression.
@@ -40,7 +63,7 @@ func literal(s string) string { return strings.ReplaceAll(s, "${", "$${") }
 // comment is a text on one line behind a sign; what the catalog gives can hold anything.
 func comment(s string) string {
 	return strings.Map(func(c rune) rune {
-		if c < ' ' || c == 0x7f || c == 0x85 || c == 0x2028 || c == 0x2029 {
+		if !unicode.IsPrint(c) {
 			return ' '
 		}
 		return c

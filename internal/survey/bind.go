@@ -12,6 +12,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/claim"
+	"github.com/tenurehq/tenure/internal/source"
 )
 
 // Unknown is the value of what nothing tells: a person fills it in.
@@ -61,16 +62,18 @@ type Left struct {
 
 // Bind proposes bindings of a survey's tenants to a blueprint. A parameter is told where a
 // resource's name, or the key of its rows, is a text around it alone; what two things tell
-// otherwise isn't told. A slug or a name that no thing tells is what the lists call the tenant.
+// otherwise isn't told. What no name tells, an attribute that is the parameter alone does. A slug or a name that no thing tells is what the lists call the tenant. Where
+// there is no list of customers, all tenants are proposed.
 func Bind(r *Report, b *tenure.Blueprint) *Bindings {
 	out := &Bindings{Blueprint: b.Name + "@" + b.Version, Tenants: []Binding{}, Out: []Left{}}
 	places, told := patterns(b), tells(r)
+	listed := slices.ContainsFunc(r.Tenants, func(t Tenant) bool { return len(t.Listed) > 0 })
 	for i := range r.Tenants {
 		t := &r.Tenants[i]
 		switch {
 		case t.Left:
 			out.Out = append(out.Out, Left{t.Name, strings.TrimSuffix("it has left: "+t.Status, ": ")})
-		case len(t.Listed) == 0:
+		case listed && len(t.Listed) == 0:
 			out.Out = append(out.Out, Left{t.Name, "it is in no customer list"})
 		default:
 			out.Tenants = append(out.Tenants, bind(t, b, places, told))
@@ -90,8 +93,6 @@ type pattern struct {
 }
 
 func (p *pattern) path() string { return tenure.ResourcePath(p.env, p.spec.Key) }
-
-var hole = regexp.MustCompile(`\$\{\s*([^{}]*?)\s*\}`)
 
 func patterns(b *tenure.Blueprint) (out []pattern) {
 	for i := range b.Resources {
@@ -113,31 +114,41 @@ func patterns(b *tenure.Blueprint) (out []pattern) {
 
 // compile makes the expression that the pattern's names match.
 func (p *pattern) compile() {
-	text, at := "^", 0
-	for _, m := range hole.FindAllStringSubmatchIndex(p.text, -1) {
-		text += regexp.QuoteMeta(p.text[at:m[0]])
-		p.plain += m[0] - at
-		at = m[1]
-		switch name := p.text[m[2]:m[3]]; {
-		case name == "env.name":
-			text += regexp.QuoteMeta(p.env)
-			p.plain += len(p.env)
-		case name == "tenant.name", plainParameter.MatchString(name):
-			text += "(.+)"
-			p.vars = append(p.vars, strings.TrimPrefix(name, "params."))
+	pieces, err := source.Split(p.text)
+	if err != nil {
+		return
+	}
+	text := "^"
+	for _, piece := range pieces {
+		literal := piece.Literal
+		switch expr := strings.TrimSpace(piece.Expr); {
+		case !piece.IsExpr:
+		case expr == "env.name":
+			literal = p.env
+		case signs.MatchString(expr): // before an expression they can't be written otherwise
+			literal = strings.Trim(expr, `"`)
+		case expr == "tenant.name", plainParameter.MatchString(expr):
+			text += "((?s:.+))"
+			p.vars = append(p.vars, strings.TrimPrefix(expr, "params."))
+			continue
 		default:
 			return
 		}
+		text += regexp.QuoteMeta(literal)
+		p.plain += len(literal)
 	}
-	p.plain += len(p.text) - at
-	p.match = regexp.MustCompile(text + regexp.QuoteMeta(p.text[at:]) + "$")
+	p.match = regexp.MustCompile(text + "$")
 }
+
+var signs = regexp.MustCompile(`^"\$+"$`)
+
+var wholeParameter = regexp.MustCompile(`^\$\{\s*params\.([A-Za-z_][A-Za-z0-9_]*)\s*\}$`)
 
 var plainParameter = regexp.MustCompile(`^params\.[A-Za-z_][A-Za-z0-9_]*$`)
 
 // tells gives the values with which the pattern has this name; false if none.
 func (p *pattern) tells(t *Thing) (map[string]string, bool) {
-	if p.match == nil || t.System != p.spec.System || t.Type != p.spec.Type {
+	if p.match == nil || t.System != p.spec.System || t.Type != p.spec.Type || p.otherColumn(t) {
 		return nil, false
 	}
 	m := p.match.FindStringSubmatch(t.Name)
@@ -152,6 +163,23 @@ func (p *pattern) tells(t *Thing) (map[string]string, bool) {
 		out[v] = m[i+1]
 	}
 	return out, len(out) < 2 // two unknowns in one name can be told apart in more than one way
+}
+
+// otherColumn says that rows are told by another column than the resource has for their table.
+func (p *pattern) otherColumn(t *Thing) bool {
+	wanted, _ := p.spec.Attributes["column"].(string)
+	has, _ := t.Attributes["column"].(string)
+	if p.spec.Type != "rows" || wanted == "" || has == "" {
+		return false
+	}
+	table := strings.TrimPrefix(t.In, "table ")
+	columns, _ := p.spec.Attributes["columns"].(map[string]any)
+	for name, column := range columns {
+		if _, bare, _ := strings.Cut(name, "."); name == table || bare == table {
+			wanted, _ = column.(string)
+		}
+	}
+	return !strings.EqualFold(strings.ReplaceAll(wanted, "$${", "${"), has)
 }
 
 func said(t *Thing) string { return what(cmp.Or(t.Word, t.Type), t.Name, t.In) + " in " + t.System }
@@ -208,6 +236,7 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 	}
 	filled, could, adopted := map[string]bool{}, map[string]bool{}, []*Thing{}
 	var through []*pattern
+	byAttribute := map[string]bool{}
 	bound := make([]bool, len(t.Things))
 	for i := range t.Things {
 		used := t.Things[i].Kind == string(connector.TraceTable) // its rows are named
@@ -224,6 +253,18 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 			}
 		}
 		bound[i] = used
+	}
+	for i, th := range adopted { // what no name tells, an attribute may
+		for name, v := range through[i].spec.Attributes {
+			text, _ := v.(string)
+			m := wholeParameter.FindStringSubmatch(text)
+			if value, _, ok := plainValue(th.Attributes[name]); ok && m != nil && (told[m[1]] == nil || byAttribute[m[1]]) {
+				if told[m[1]] == nil {
+					told[m[1]], byAttribute[m[1]] = map[string]string{}, true
+				}
+				told[m[1]][value] = name + " of " + said(th)
+			}
+		}
 	}
 	for i := range t.Things {
 		if one := &t.Things[i]; !bound[i] && !along(one, adopted, through) {
@@ -246,6 +287,9 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 	}
 	if tenure.CheckTenantName(out.Name) != nil {
 		out.Name = Unknown
+		if value, _ := t.calls("slug"); len(told["tenant.name"]) == 0 && tenure.CheckTenantName(value) == nil {
+			out.Name = value
+		}
 	}
 	properties, _ := b.Parameters["properties"].(map[string]any)
 	required, _ := b.Parameters["required"].([]any)

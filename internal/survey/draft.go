@@ -30,18 +30,28 @@ func Draft(r *Report, name string, types map[string]connector.Info) (*scaffold.P
 		}
 	}
 	d.find()
+	d.within()
 	if len(d.places) == 0 && len(d.rows) == 0 {
 		return nil, tenure.Errorf(tenure.NotFound, "the survey has nothing that most of its %s have under names that follow from the tenant", counted(len(d.tenants), "tenant")).
-			WithHint("at least %d tenants are needed, of which %d%% have a thing", stepLeast, stepShare)
+			WithHint("%s", d.wanted())
 	}
 	d.variables()
 	for _, p := range d.places {
 		d.resource(p)
 	}
+	d.needs()
 	d.sort()
 	d.tables()
 	d.leftOver()
 	return d.out, nil
+}
+
+// wanted says what a survey needs, so that a draft follows from it.
+func (d *drafting) wanted() string {
+	if len(d.tenants) == 0 {
+		return "survey the system with the list of customers, too, or name the column that says whose a row is: tenure survey --tenant-column"
+	}
+	return fmt.Sprintf("of %d tenants and more, %d%% must have a thing", stepLeast, stepShare)
 }
 
 func counted(n int, what string) string {
@@ -57,6 +67,8 @@ type drafting struct {
 	tenants []*Tenant
 	places  []*place
 	rows    []*place
+	some    []*place                       // what some tenants have, and not most
+	called  *place                         // what tenants are called, once it is asked for
 	strays  map[[2]string]map[*Tenant]bool // by system and word: who has things whose names follow from nothing
 	out     *scaffold.Platform
 }
@@ -65,10 +77,11 @@ type drafting struct {
 type place struct {
 	system, typ   string
 	before, after string
+	in            *place // in which most of its things stand, each tenant's in its own; nil: in none
 	has           map[*Tenant]*Thing
 	values        map[*Tenant]string // what is between
-	variable, key string
-	inTable       string // of rows
+	variable      string             // the expression of what varies
+	inTable       string             // of rows
 	resource      *scaffold.Resource
 }
 
@@ -88,7 +101,7 @@ func (d *drafting) find() {
 				p.inTable = th.In
 			} else {
 				var ok bool
-				if p.before, value, p.after, ok = apart(th.Name, called); !ok {
+				if p.before, value, p.after, ok = apart(th.Name, called); !ok || strings.ContainsFunc(p.before+p.after, unicode.IsControl) { // no blueprint has such a name
 					at := [2]string{th.System, cmp.Or(th.Word, th.Type)}
 					if d.strays[at] == nil {
 						d.strays[at] = map[*Tenant]bool{}
@@ -111,10 +124,67 @@ func (d *drafting) find() {
 	for _, id := range order {
 		switch p := all[id]; {
 		case !most(len(p.has), len(d.tenants)):
+			if len(p.has) >= stepLeast {
+				d.some = append(d.some, p)
+			}
 		case p.inTable != "":
 			d.rows = append(d.rows, p)
 		default:
 			d.places = append(d.places, p)
+		}
+	}
+}
+
+// within finds which places are in others, and leaves out those that hold what the other one holds: they go
+// along with it.
+func (d *drafting) within() {
+	type at struct {
+		tenant       *Tenant
+		system, what string
+	}
+	all := map[at]*place{}
+	for _, p := range d.places {
+		for t, th := range p.has {
+			all[at{t, p.system, what(th.Word, th.Name, "")}] = p
+		}
+	}
+	inside := map[*place]bool{}
+	for _, p := range d.places {
+		counts, places := map[*place]int{}, 0
+		for t, th := range p.has {
+			if th.Kind == string(connector.TracePlace) {
+				places++
+			}
+			if o := all[at{t, p.system, th.In}]; o != nil && o != p && th.In != "" && o.has[t].Kind == string(connector.TracePlace) {
+				counts[o]++
+			}
+		}
+		for _, o := range d.places {
+			if p.in == nil && counts[o] > 0 && most(counts[o], len(p.has)) && !o.isIn(p) {
+				p.in, inside[p] = o, most(places, len(p.has))
+			}
+		}
+	}
+	d.places = slices.DeleteFunc(d.places, func(p *place) bool { return inside[p] })
+}
+
+// isIn says that a place is in another, however deep.
+func (p *place) isIn(other *place) bool {
+	for ; p != nil; p = p.in {
+		if p == other {
+			return true
+		}
+	}
+	return false
+}
+
+// needs has each resource need the nearest one that its things stand in.
+func (d *drafting) needs() {
+	for _, p := range d.places {
+		for in := p.in; in != nil && p.resource.Needs == nil; in = in.in {
+			if in.resource != nil {
+				p.resource.Needs = []string{in.resource.Key}
+			}
 		}
 	}
 }
@@ -139,11 +209,11 @@ func (t *Tenant) callings() []string {
 
 // apart finds the longest of the callings in a name, as a word or words of it; letters may be of the other case.
 func apart(name string, called []string) (before, value, after string, ok bool) {
-	low := strings.ToLower(name)
+	low := folded(name)
 	for _, c := range called {
 		for from := 0; ; {
-			i := strings.Index(low[from:], strings.ToLower(c))
-			if i < 0 || len(low) != len(name) {
+			i := strings.Index(low[from:], folded(c))
+			if i < 0 || len(low) != len(name) || len(folded(c)) != len(c) {
 				break
 			}
 			i += from
@@ -155,6 +225,17 @@ func apart(name string, called []string) (before, value, after string, ok bool) 
 		}
 	}
 	return "", "", "", false
+}
+
+// folded is a text in lower case, each letter where it was: some are longer, or shorter, in lower case. What
+// isn't UTF-8 makes it longer.
+func folded(s string) string {
+	return strings.Map(func(r rune) rune {
+		if low := unicode.ToLower(r); utf8.RuneLen(low) == utf8.RuneLen(r) {
+			return low
+		}
+		return r
+	}, s)
 }
 
 // edge says that one word ends with the first text, or another begins with the second.
@@ -180,14 +261,14 @@ func (d *drafting) variables() {
 			named = named && v == t.Name
 			plain = plain && plainSlug.MatchString(v)
 		}
-		p.variable = "key"
+		p.variable = "params.key"
 		switch {
 		case p.inTable != "":
-			p.variable = "tenantKey"
+			p.variable = "params.tenantKey"
 		case named:
-			p.variable = "name"
+			p.variable = "params.name"
 		case plain:
-			p.variable = "slug"
+			p.variable = "params.slug"
 		}
 		for n, base := 2, p.variable; slices.ContainsFunc(known, func(k *place) bool { return k.variable == p.variable }); n++ {
 			p.variable = base + strconv.Itoa(n)
@@ -201,7 +282,7 @@ func (d *drafting) variables() {
 				break
 			}
 		}
-		d.out.Parameters = append(d.out.Parameters, scaffold.Parameter{Name: k.variable, Example: example, Why: "what varies in " + d.text(k)})
+		d.out.Parameters = append(d.out.Parameters, scaffold.Parameter{Name: strings.TrimPrefix(k.variable, "params."), Example: example, Why: "what varies in " + d.text(k)})
 	}
 }
 
@@ -233,102 +314,94 @@ func (d *drafting) text(p *place) string {
 	return fmt.Sprintf("the %s %s…%s in %s", p.typ, p.before, p.after, p.system)
 }
 
+// keyLength is how long the name of a resource in a draft is at most.
+const keyLength = 40
+
 var unkeyed = regexp.MustCompile(`[^a-z0-9]+`)
 
 // resource drafts what each tenant has at a place.
 func (d *drafting) resource(p *place) {
-	res := &scaffold.Resource{System: p.system, Type: p.typ, Name: scaffold.Literal(p.before) + "${params." + p.variable + "}" + scaffold.Literal(p.after)}
+	res := &scaffold.Resource{System: p.system, Type: p.typ, Name: scaffold.Around(p.before, p.variable, p.after)}
 	p.resource = res
 	words := p.typ
 	if slices.ContainsFunc(d.places, func(o *place) bool { return o != p && o.typ == p.typ }) {
 		words += " " + p.before + " " + p.after
 	}
-	words = strings.Trim(unkeyed.ReplaceAllString(strings.ToLower(words), "_"), "_")
-	res.Key = words
-	for n := 2; slices.ContainsFunc(d.out.Resources, func(o *scaffold.Resource) bool { return o.Key == res.Key }); n++ {
-		res.Key = words + "_" + strconv.Itoa(n)
-	}
+	res.Key = d.key(words)
 	res.Why = fmt.Sprintf("%d of %d tenants have one", len(p.has), len(d.tenants))
 	if typ, ok := d.types[p.system].Type(p.typ); ok {
 		res.Data, res.Schema = typ.Holds != tenure.HoldsNothing, typ.Attributes
 	}
 	d.attributes(p)
 	d.out.Resources = append(d.out.Resources, res)
+	d.beside(p)
 }
 
-// attributes takes those that most tenants' things have alike, with the tenant's own text as the parameter.
-func (d *drafting) attributes(p *place) {
-	values := map[string]map[string]int{} // by attribute, by value as the blueprint would have it
-	for t, th := range p.has {
-		for name, v := range th.Attributes {
-			text, err := json.Marshal(d.general(v, t, p))
-			if err != nil {
-				continue
-			}
-			if values[name] == nil {
-				values[name] = map[string]int{}
-			}
-			values[name][string(text)]++
-		}
+// key is a key of these words that no resource has yet.
+func (d *drafting) key(words string) string {
+	words = strings.Trim(unkeyed.ReplaceAllString(strings.ToLower(words), "_"), "_")
+	if words = strings.Trim(words[:min(len(words), keyLength)], "_"); words == "" || words[0] < 'a' || strings.HasPrefix(words, "rows") { // rows are the shared tables'
+		words = strings.Trim("thing_"+words, "_")
 	}
-	for _, name := range slices.Sorted(maps.Keys(values)) {
-		all := slices.SortedFunc(maps.Keys(values[name]), func(a, b string) int {
-			return cmp.Or(values[name][b]-values[name][a], strings.Compare(a, b))
-		})
-		a := scaffold.Attribute{Name: name, Value: all[0]}
-		switch n := values[name][all[0]]; {
-		case n == len(p.has):
-		case most(n, len(p.has)):
-			a.Why = fmt.Sprintf("so it is with %d of %d; the others can't be adopted as they are", n, len(p.has))
-		default:
-			a.Out, a.Why = true, fmt.Sprintf("tenants differ: this is so with %d of %d", n, len(p.has))
-		}
-		p.resource.Attributes = append(p.resource.Attributes, a)
+	key := words
+	for n := 2; slices.ContainsFunc(d.out.Resources, func(o *scaffold.Resource) bool { return o.Key == key }); n++ {
+		key = words + "_" + strconv.Itoa(n)
 	}
-}
-
-// general is an attribute's value with what is the tenant's own in it as parameters.
-func (d *drafting) general(v any, t *Tenant, p *place) any {
-	switch v := v.(type) {
-	case string:
-		for _, o := range append([]*place{p}, d.places...) {
-			own := o.values[t]
-			if own == "" {
-				continue
-			}
-			if before, _, after, ok := apart(v, []string{own}); ok && strings.Contains(v, own) {
-				return scaffold.Literal(before) + "${params." + o.variable + "}" + scaffold.Literal(after)
-			}
-		}
-		return scaffold.Literal(v)
-	case []any:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = d.general(v[i], t, p)
-		}
-		return out
-	case []string:
-		out := make([]any, len(v))
-		for i := range v {
-			out[i] = d.general(v[i], t, p)
-		}
-		return out
-	}
-	return v
+	return key
 }
 
 // sort has each resource come after those whose names its attributes say, and say them by reference.
 func (d *drafting) sort() {
-	before := map[*scaffold.Resource][]*scaffold.Resource{}
+	before, byKey := map[*scaffold.Resource][]*scaffold.Resource{}, map[string]*scaffold.Resource{}
 	for _, r := range d.out.Resources {
+		byKey[r.Key] = r
+	}
+	for _, r := range d.out.Resources {
+		for _, key := range r.Needs {
+			before[r] = append(before[r], byKey[key])
+		}
+	}
+	after := func(a, b *scaffold.Resource) bool { // a comes after b, or is it
+		all := []*scaffold.Resource{a}
+		for i := 0; i < len(all); i++ {
+			for _, o := range before[all[i]] {
+				if !slices.Contains(all, o) {
+					all = append(all, o)
+				}
+			}
+		}
+		return slices.Contains(all, b)
+	}
+	for _, r := range d.out.Resources {
+		named := func(attribute, text string) string {
+			for _, o := range d.out.Resources {
+				if o.System == r.System && o.Name == text && (!o.Data || o.Type == attribute) && !after(o, r) {
+					before[r] = append(before[r], o)
+					return "${resources." + o.Key + ".name}"
+				}
+			}
+			return text
+		}
 		for i := range r.Attributes {
 			a := &r.Attributes[i]
-			for _, o := range d.out.Resources {
-				name, _ := json.Marshal(o.Name)
-				if o != r && o.System == r.System && a.Value == string(name) && !a.Out && !slices.Contains(before[o], r) {
-					a.Value = `"${resources.` + o.Key + `.name}"`
-					before[r] = append(before[r], o)
+			var v any
+			if a.Out || json.Unmarshal([]byte(a.Value), &v) != nil {
+				continue
+			}
+			switch is := v.(type) {
+			case string:
+				v = named(a.Name, is)
+			case []any:
+				for j := range is {
+					if text, ok := is[j].(string); ok {
+						is[j] = named(a.Name, text)
+					}
 				}
+			default:
+				continue
+			}
+			if text, err := json.Marshal(v); err == nil {
+				a.Value = string(text)
 			}
 		}
 	}
@@ -364,10 +437,17 @@ func (d *drafting) tables() {
 		i := slices.IndexFunc(d.out.Rows, func(r *scaffold.Rows) bool { return r.System == p.system && r.Column == column })
 		if i < 0 {
 			i = len(d.out.Rows)
-			d.out.Rows = append(d.out.Rows, &scaffold.Rows{System: p.system, Column: column, Schema: schema, Key: "${params." + p.variable + "}"})
+			d.out.Rows = append(d.out.Rows, &scaffold.Rows{System: p.system, Column: column, Schema: schema, Key: "${" + p.variable + "}"})
+		}
+		if key := "${" + p.variable + "}"; key != d.out.Rows[i].Key {
+			d.out.Open = append(d.out.Open, fmt.Sprintf("resources: table %s in %s has other keys of tenants in %s than the tables before it: declare its rows by %s, or give both the same key", name, p.system, column, key))
+			continue
 		}
 		if schema != d.out.Rows[i].Schema {
 			name = schema + "." + name
+		}
+		if slices.ContainsFunc(d.out.Rows[i].Tables, func(t scaffold.RowsTable) bool { return t.Name == name }) {
+			continue
 		}
 		d.out.Rows[i].Tables = append(d.out.Rows[i].Tables, scaffold.RowsTable{Name: name, Why: fmt.Sprintf("%d of %d tenants have rows in it", len(p.has), len(d.tenants))})
 	}
@@ -384,6 +464,17 @@ func (d *drafting) tables() {
 	}
 }
 
+// declares says that the draft has rights of the account that a finding is about.
+func (d *drafting) declares(f Finding) bool {
+	name, _ := json.Marshal(scaffold.Literal(f.Name))
+	return slices.ContainsFunc(d.out.Resources, func(r *scaffold.Resource) bool {
+		return r.System == f.System && slices.ContainsFunc(r.Attributes, func(a scaffold.Attribute) bool { return !a.Out && a.Value == string(name) })
+	})
+}
+
+// someMost is of how many things a draft says that some tenants have them.
+const someMost = 10
+
 // leftOver says what a person should look at: what most tenants have without a rule, what nobody's accounts reach,
 // and what wasn't read.
 func (d *drafting) leftOver() {
@@ -392,12 +483,23 @@ func (d *drafting) leftOver() {
 			d.out.Open = append(d.out.Open, fmt.Sprintf("%s of %d tenants in %s have names that don't follow from the tenant: name them by a parameter, or leave them to the tenant", at[1], n, at[0]))
 		}
 	}
+	for _, p := range d.some[:min(len(d.some), someMost)] {
+		d.out.Open = append(d.out.Open, fmt.Sprintf("%d of %d tenants have %s, and the others haven't: it isn't in this draft; draft a blueprint of their own for tenants of that kind", len(p.has), len(d.tenants), d.text(p)))
+	}
+	if n := len(d.some) - someMost; n > 0 {
+		d.out.Open = append(d.out.Open, fmt.Sprintf("and so it is with %s more", counted(n, "thing")))
+	}
 	for _, f := range d.report.Findings {
-		if f.Kind == Wide && f.Tenant == "" {
+		if f.Kind == Wide && f.Tenant == "" && d.declares(f) {
+			d.out.Open = append(d.out.Open, fmt.Sprintf("%s in %s reaches several tenants' things, and the draft declares rights of it that most have: see whether it should have them", f.What(), f.System))
+		} else if f.Kind == Wide && f.Tenant == "" {
 			d.out.Open = append(d.out.Open, fmt.Sprintf("%s in %s reaches several tenants' things: declare its rights, or a tenant's adoption is refused for them", f.What(), f.System))
 		}
 	}
 	for _, s := range d.report.Systems {
+		if slices.ContainsFunc(d.out.Systems, func(o [2]string) bool { return o[0] == s.Name }) {
+			continue
+		}
 		if used := slices.ContainsFunc(d.places, func(p *place) bool { return p.system == s.Name }) || slices.ContainsFunc(d.rows, func(p *place) bool { return p.system == s.Name }); used {
 			d.out.Systems = append(d.out.Systems, [2]string{s.Name, s.Connector})
 		}

@@ -165,7 +165,7 @@ func (m *mapper) inside(system int, t *connector.Trace, word string) string {
 func (m *mapper) thing(a at) Thing {
 	t, w := m.trace(a), m.whose[a.system][a.trace]
 	out := Thing{System: m.seen[a.system].Source.Name, Kind: string(t.Kind), Type: t.Type, Word: t.Word, Name: t.Name, Confidence: w.sure, Reason: w.reason,
-		Rows: max(t.Rows, 0), Bytes: max(t.Bytes, 0), Made: t.Made, Used: t.Used, Expires: t.Expires, Disabled: t.Disabled, Cost: m.cost(a), Attributes: t.Attributes}
+		Rows: max(t.Rows, 0), Bytes: max(t.Bytes, 0), Made: t.Made, Used: t.Used, Expires: t.Expires, Disabled: t.Disabled, Cost: m.cost(a), Attributes: t.Attributes, Beside: t.Beside}
 	if t.In != "" {
 		out.In = m.inside(a.system, t, "")
 	}

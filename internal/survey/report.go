@@ -53,22 +53,23 @@ type Tenant struct {
 
 // Thing is what exists in a system, with the reason for which it is held to be a tenant's.
 type Thing struct {
-	System     string            `json:"system"`
-	Kind       string            `json:"kind"`
-	Type       string            `json:"type,omitempty"`
-	Word       string            `json:"word"`
-	Name       string            `json:"name"`
-	In         string            `json:"in,omitempty"`
-	Confidence tenure.Confidence `json:"confidence,omitempty"`
-	Reason     string            `json:"reason,omitempty"`
-	Rows       int64             `json:"rows,omitempty"`
-	Bytes      int64             `json:"bytes,omitempty"`
-	Made       time.Time         `json:"made,omitzero"`
-	Used       time.Time         `json:"used,omitzero"`
-	Expires    time.Time         `json:"expires,omitzero"`
-	Disabled   bool              `json:"disabled,omitempty"`
-	Cost       Cost              `json:"cost,omitempty"`
-	Attributes map[string]any    `json:"attributes,omitempty"` // those of the resource type, where the system tells them
+	System     string             `json:"system"`
+	Kind       string             `json:"kind"`
+	Type       string             `json:"type,omitempty"`
+	Word       string             `json:"word"`
+	Name       string             `json:"name"`
+	In         string             `json:"in,omitempty"`
+	Confidence tenure.Confidence  `json:"confidence,omitempty"`
+	Reason     string             `json:"reason,omitempty"`
+	Rows       int64              `json:"rows,omitempty"`
+	Bytes      int64              `json:"bytes,omitempty"`
+	Made       time.Time          `json:"made,omitzero"`
+	Used       time.Time          `json:"used,omitzero"`
+	Expires    time.Time          `json:"expires,omitzero"`
+	Disabled   bool               `json:"disabled,omitempty"`
+	Cost       Cost               `json:"cost,omitempty"`
+	Attributes map[string]any     `json:"attributes,omitempty"` // those of the resource type, where the system tells them
+	Beside     []connector.Beside `json:"beside,omitempty"`     // what a blueprint must say beside it
 }
 
 // Kind is what a finding is.
