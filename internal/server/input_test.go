@@ -82,7 +82,7 @@ func TestRequestsAreReadAsDocumented(t *testing.T) {
 			r.Header.Set("Content-Type", "application/json")
 		}
 		w := httptest.NewRecorder()
-		srv.LocalHandler().ServeHTTP(&head{w, cancel}, r) // a stream goes on until its caller goes
+		srv.LocalHandler().ServeHTTP(&head{w, cancel}, r)                                                         // a stream goes on until its caller goes
 		if w.Code == http.StatusNotFound || w.Code == http.StatusForbidden || w.Code == http.StatusUnauthorized { // nobody gets as far as what is sent
 			return
 		}
