@@ -232,3 +232,41 @@ func TestRulesAreToldWhatCantBeLookedUp(t *testing.T) {
 		}
 	}
 }
+
+// A system that still says that a customer who left is won brings nobody back, whenever it is told; and what it says is
+// read as data: a text that looks like a rule's is none, and half an answer, or far too much of one, starts nothing.
+func TestWhatIsLookedUpBringsNobodyBack(t *testing.T) {
+	t.Parallel()
+	f, c := newSales(t)
+	f.pass(time.Second)
+	f.publish(f.author, strings.Replace(readRules, `version: "1"`, `version: "2"`, 1)+"  - name: lost\n    source: crm\n    on: [deal.lost]\n    customer: ${data.deal}\n    offboard: {reason: lost}\n")
+	c.set("d-1", `{"stage":"won","company":"Acme","login":"a@acme.example"}`)
+	f.deals("e1", "deal.changed", "d-1", f.now())
+	f.work()
+	f.pass(time.Hour)
+	f.deals("e2", "deal.lost", "d-1", f.now())
+	f.work()
+	f.want(store.InboundActed, "offboard acme")
+	for n, later := range []time.Duration{-30 * time.Minute, 0, time.Hour} {
+		f.pass(max(later, 0))
+		f.deals(fmt.Sprint("again", n), "deal.changed", "d-1", f.now().Add(min(later, 0)))
+		f.work()
+		if e := f.became(); e.State != store.InboundSuperseded && e.State != store.InboundHeld {
+			t.Errorf("%s after it left: %s: %s", later, e.State, e.Why)
+		}
+	}
+	for deal, now := range map[string]string{
+		"half": `{"stage":["won"],"company":{"a":1}}`, "broken": `{"stage":"won",`, "big": `{"stage":"won","company":"` + strings.Repeat("x", 10<<20) + `"}`, "nothing": `null`,
+	} {
+		c.set(deal, now)
+		f.deals(deal, "deal.changed", deal, f.now())
+		f.work()
+		if e := f.became(); e.State == store.InboundActed || strings.Contains(e.Why, "secret") {
+			t.Errorf("%s: %s: %s", deal, e.State, e.Why)
+		}
+	}
+	c.set("d-2", `{"stage":"won","company":"${data.deal}\u2028${slug(current.login)}","login":"b@b.example"}`)
+	f.deals("odd", "deal.changed", "d-2", f.now())
+	f.work()
+	f.want(store.InboundActed, "onboard data-deal-slug-current-login")
+}
