@@ -24,6 +24,9 @@ func (s *System) Read(ctx context.Context, kind, id string, fields []string) (ou
 	if err != nil {
 		return nil, err
 	}
+	if !json.Valid(out) {
+		return nil, tenure.Errorf(tenure.Unavailable, "system %s: the answer isn't JSON", s.Name).Retryable()
+	}
 	if clean := json.RawMessage(s.veil().Text(string(out))); json.Valid(clean) {
 		return clean, nil
 	}

@@ -81,9 +81,9 @@ func (e *evaluation) artifacts(vars map[string]any) []tenure.ArtifactSpec {
 	return out
 }
 
-// isLine says whether a text is a line of so many characters, in which nothing is turned around.
+// isLine says whether a text is a line of so many characters that shows something, in which nothing is turned around.
 func isLine(s string, most int) bool {
-	return s != "" && utf8.ValidString(s) && utf8.RuneCountInString(s) <= most &&
+	return tenure.Shows(s) && utf8.ValidString(s) && utf8.RuneCountInString(s) <= most &&
 		!strings.ContainsFunc(s, func(r rune) bool {
 			return unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control, unicode.Zl, unicode.Zp)
 		})

@@ -26,7 +26,7 @@ func TestArtifactTexts(t *testing.T) {
 	if want := []tenure.ArtifactSpec{{Name: "Report of acme", Where: "Reports", To: "sales", Owner: "platform"}, flows}; !slices.Equal(want, d.Artifacts) {
 		t.Errorf("artifacts %+v", d.Artifacts)
 	}
-	for what, team := range map[string]string{"two lines": "a\nb", "blank": " ", "turned around": "a\u202eb", "long": strings.Repeat("a", 501)} {
+	for what, team := range map[string]string{"two lines": "a\nb", "blank": " ", "invisible": "\u200b\u200d", "turned around": "a\u202eb", "long": strings.Repeat("a", 501)} {
 		in.Params["team"], in.Leaving = team, false
 		if _, err := c.Evaluate(in); tenure.CodeOf(err) != tenure.Invalid || !strings.Contains(err.Error(), "$.offboarding.artifacts[0].to: it is one line of up to 500 characters") {
 			t.Errorf("%s: %v", what, err)

@@ -186,6 +186,10 @@ func TestForgedArtifact(t *testing.T) {
 	for name, forge := range map[string]string{
 		"a task":             `update task set artifact = 0 where operation = ? and step = ''`,
 		"another place":      `update task set place = 'elsewhere' where operation = ? and step = ''`,
+		"gone while open":    `delete from task where operation = ? and state = 'open'`,
+		"gone once done":     `delete from task where operation = ? and state = 'done'`,
+		"dropped":            `update task set state = 'dropped', ended_by = 'sam', ended_at = 1 where operation = ? and state = 'open'`,
+		"a second one":       `insert into task (operation, id, tenant, step, task, added_by, added_at, owner, due_at, set_by, set_at, state, ended_by, ended_at, note, remind_at, artifact, place, outcome, destination) select operation, 'tsk_01890a5d-ac96-774b-bcce-b302099a8057', tenant, step, task, added_by, added_at, owner, due_at, set_by, set_at, state, ended_by, ended_at, note, remind_at, artifact, place, outcome, destination from task where operation = ? and state = 'done'`,
 		"another outcome":    `update task set outcome = 'archived' where operation = ? and state = 'done'`,
 		"another owner":      `update task set destination = 'me' where operation = ? and state = 'done'`,
 		"an outcome of none": `update task set outcome = '', destination = '' where operation = ? and state = 'done'`,
@@ -206,6 +210,37 @@ func TestForgedArtifact(t *testing.T) {
 			s.pass(20 * day)
 			if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, "task") {
 				t.Errorf("the departure is %s: %s", v.State, v.Reason)
+			}
+		})
+	}
+}
+
+// TestForgedArtifactEndsNothing: what was written past the program of a task isn't vouched for by the one who ends it.
+func TestForgedArtifactEndsNothing(t *testing.T) {
+	t.Parallel()
+	for name, forge := range map[string]string{
+		"one that was added as the plan's": `update task set step = 'artifact/1' where operation = ? and step = ''`,
+		"another tenant's":                 `update task set tenant = 'ten_01890a5d-ac96-774b-bcce-b302099a8057' where operation = ? and step = 'artifact/1'`,
+		"somebody else's":                  `update task set owner = 'person:mallory' where operation = ? and step = 'artifact/1'`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, nil)
+			op := handingOver(s)
+			ctx := context.Background()
+			_, err := s.AddArtifact(ctx, op, "Deployment repository", "the forge", "", time.Time{}, "operator")
+			s.must(err)
+			s.pass(15 * day)
+			if !strings.Contains(forge, "step = ''") {
+				s.tickChecklist() // which lists the plan's
+			}
+			s.behind(forge, string(op))
+			_, err = s.HandOver(ctx, op, "artifact/1", tenure.Handed{Outcome: tenure.ArtifactReassigned, Destination: "the finance team"}, "sam", "")
+			s.must(err)
+			s.settle()
+			if v := s.view(op); v.State != tenure.OperationBlocked || !strings.Contains(v.Reason, "task") {
+				list, _ := s.db.Tasks(ctx, op)
+				t.Errorf("the departure is %s: %s; %+v", v.State, v.Reason, list)
 			}
 		})
 	}

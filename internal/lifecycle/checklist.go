@@ -258,7 +258,7 @@ func (s *Service) endTask(ctx context.Context, id tenure.OperationID, item strin
 			}
 		}
 		out.State, out.EndedBy, out.EndedAt, out.Note, out.Handed = state, by, now, note, handed
-		if err := tx.SaveTask(out, time.Time{}); err != nil {
+		if err := tx.EndTask(out); err != nil {
 			return out, err
 		}
 		return out, tx.RetryWaits(op.Tenant, now) // the certificate
@@ -470,9 +470,12 @@ func unlistTask(tx *store.Tx, op tenure.Operation, st *tenure.Step, state tenure
 		t = have[i]
 	} else {
 		t.ID = tenure.NewID[tenure.TaskID](now)
+		if err := tx.SaveTask(t, time.Time{}); err != nil {
+			return err
+		}
 	}
 	t.State, t.EndedBy, t.EndedAt, t.Handed = state, by, now, handed
-	return tx.SaveTask(t, time.Time{})
+	return tx.EndTask(t)
 }
 
 // remindTask tells the owner of an open task of it, once; nobody where it can't be done yet.

@@ -209,11 +209,12 @@ func (s *Service) ExplainToCustomer(ctx context.Context, idOrName string) ([]Rea
 	if err != nil {
 		return nil, err
 	}
-	told := slices.DeleteFunc(v.Holds, func(h tenure.Hold) bool { return h.Untold })
+	told := toldOf(v.Holds)
 	v.Holds = nil
 	if err := s.clocks(ctx, v); err != nil {
 		return nil, err
 	}
+	v.Holds = told // what waits behind one has no date
 	leaving, op, err := s.leaving(ctx, v)
 	if err != nil {
 		return nil, err
@@ -281,8 +282,13 @@ func (s *Service) forecast(ctx context.Context, v *TenantView, leaving *tenure.P
 	return out, nil
 }
 
-// DepartureDates gives the dates of the departure that is under way, as who leaves may know them: a hold
-// changes nothing of them. Past are those whose step has ended.
+// toldOf are the holds that who leaves may know of.
+func toldOf(holds []tenure.Hold) []tenure.Hold {
+	return slices.DeleteFunc(slices.Clone(holds), func(h tenure.Hold) bool { return h.Untold })
+}
+
+// DepartureDates gives the dates of the departure that is under way, as who leaves may know them: a hold that
+// they may not know of changes nothing of them. Past are those whose step has ended.
 func (s *Service) DepartureDates(ctx context.Context, idOrName string) (dates []tenure.Projection, past map[string]bool, err error) {
 	v, err := s.Tenant(ctx, idOrName)
 	if err != nil {
@@ -302,7 +308,7 @@ func (s *Service) DepartureDates(ctx context.Context, idOrName string) (dates []
 	if err != nil {
 		return nil, nil, err
 	}
-	v.Holds = nil
+	v.Holds = toldOf(v.Holds)
 	if dates, err = s.forecast(ctx, v, p, op); err != nil {
 		return nil, nil, err
 	}

@@ -53,6 +53,18 @@ func TestCustomersLearnNoHold(t *testing.T) {
 			if held, err := s.Explain(ctx, "acme"); err != nil || !strings.Contains(held[0].Reason, "Ruritania") {
 				t.Errorf("the staff's explanation: %+v, %v", held, err)
 			}
+			dates, past, err := s.DepartureDates(ctx, "acme")
+			s.must(err)
+			promised := false
+			for _, d := range dates {
+				promised = promised || strings.HasSuffix(d.Step, "/delete") && !past[d.Step] && !d.At.IsZero()
+			}
+			for _, r := range reasons {
+				promised = promised || !r.GoneAt.IsZero()
+			}
+			if promised != untold {
+				t.Errorf("the page promises when something goes: %v, under a hold that they may not know of: %v; %+v, %+v", promised, untold, dates, reasons)
+			}
 			for _, by := range []string{"counsel", "director"} {
 				_, err := s.ReleaseHold(ctx, placed.ID, by)
 				s.must(err)

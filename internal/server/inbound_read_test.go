@@ -23,6 +23,7 @@ type crm struct {
 	mu    sync.Mutex
 	deals map[string]string // what each has now, as JSON
 	down  bool
+	hangs bool // it takes what is asked, and says nothing
 	asked []string
 }
 
@@ -45,10 +46,20 @@ func (c *crm) info() connector.Info {
 	return info
 }
 
-func (d crmDriver) Read(_ context.Context, kind, id string, fields []string) (json.RawMessage, error) {
+func (d crmDriver) Read(ctx context.Context, kind, id string, fields []string) (json.RawMessage, error) {
 	d.crm.mu.Lock()
 	defer d.crm.mu.Unlock()
 	d.crm.asked = append(d.crm.asked, kind+" "+id+" "+strings.Join(fields, ","))
+	for d.crm.hangs {
+		d.crm.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			d.crm.mu.Lock()
+			return nil, tenure.Errorf(tenure.Unavailable, "the CRM doesn't answer: %w", ctx.Err()).Retryable()
+		case <-time.After(10 * time.Millisecond):
+			d.crm.mu.Lock()
+		}
+	}
 	if d.crm.down {
 		return nil, tenure.Errorf(tenure.Unavailable, "the CRM doesn't answer").Retryable()
 	}
@@ -89,6 +100,11 @@ rules:
     customer: ${data.deal}
     read: {system: main, kind: deal, id: "${data.deal}"}
     change: {parameters: {seats: "${current.seats}"}}
+  - name: form
+    source: crm
+    on: [form.sent]
+    customer: ${data.deal}
+    onboard: {tenant: "${slug(data.deal)}", blueprint: small, parameters: {login: b@b.example}}
 `
 
 func newSales(t *testing.T) (*feed, *crm) {
@@ -170,6 +186,38 @@ func TestEventsWaitForTheSystemThatTheyAreAbout(t *testing.T) {
 	}
 }
 
+// A system that takes connections and says nothing holds up nobody else's events, however many wait for it,
+// and its own are decided by what it says in the end, each once.
+func TestEventsDontWaitForASystemThatHangs(t *testing.T) {
+	t.Parallel()
+	f, c := newSales(t)
+	c.hangs = true
+	for n := range 120 { // more than one pass takes
+		c.set(fmt.Sprint("d-", n), fmt.Sprintf(`{"stage":"won","company":"Company %d","login":"a@acme.example"}`, n))
+		f.deals(fmt.Sprint("slow", n), "deal.changed", fmt.Sprint("d-", n), f.now())
+	}
+	f.deals("quick", "form.sent", "quick", f.now())
+	began := time.Now()
+	f.must(f.events.Work(t.Context()))
+	if took := time.Since(began); took > 10*time.Second {
+		t.Errorf("the events of a system that hangs were gone through in %s", took.Round(time.Second))
+	}
+	f.want(store.InboundActed, "onboard quick")
+	c.mu.Lock()
+	c.hangs = false
+	c.mu.Unlock()
+	for range 20 {
+		f.pass(20 * time.Minute)
+		f.work()
+	}
+	for n := range 120 {
+		if e := f.found(fmt.Sprint("slow", n)); e.State != store.InboundActed {
+			t.Errorf("once it answers, %s is %s: %s", e.ExternalID, e.State, e.Why)
+		}
+	}
+	f.tell()
+}
+
 // Who submits rules is told what can't be looked up.
 func TestRulesAreToldWhatCantBeLookedUp(t *testing.T) {
 	f, _ := newSales(t)
@@ -183,4 +231,42 @@ func TestRulesAreToldWhatCantBeLookedUp(t *testing.T) {
 			t.Errorf("%s: %q, not %q", text, said, want)
 		}
 	}
+}
+
+// A system that still says that a customer who left is won brings nobody back, whenever it is told; and what it says is
+// read as data: a text that looks like a rule's is none, and half an answer, or far too much of one, starts nothing.
+func TestWhatIsLookedUpBringsNobodyBack(t *testing.T) {
+	t.Parallel()
+	f, c := newSales(t)
+	f.pass(time.Second)
+	f.publish(f.author, strings.Replace(readRules, `version: "1"`, `version: "2"`, 1)+"  - name: lost\n    source: crm\n    on: [deal.lost]\n    customer: ${data.deal}\n    offboard: {reason: lost}\n")
+	c.set("d-1", `{"stage":"won","company":"Acme","login":"a@acme.example"}`)
+	f.deals("e1", "deal.changed", "d-1", f.now())
+	f.work()
+	f.pass(time.Hour)
+	f.deals("e2", "deal.lost", "d-1", f.now())
+	f.work()
+	f.want(store.InboundActed, "offboard acme")
+	for n, later := range []time.Duration{-30 * time.Minute, 0, time.Hour} {
+		f.pass(max(later, 0))
+		f.deals(fmt.Sprint("again", n), "deal.changed", "d-1", f.now().Add(min(later, 0)))
+		f.work()
+		if e := f.became(); e.State != store.InboundSuperseded && e.State != store.InboundHeld {
+			t.Errorf("%s after it left: %s: %s", later, e.State, e.Why)
+		}
+	}
+	for deal, now := range map[string]string{
+		"half": `{"stage":["won"],"company":{"a":1}}`, "broken": `{"stage":"won",`, "big": `{"stage":"won","company":"` + strings.Repeat("x", 10<<20) + `"}`, "nothing": `null`,
+	} {
+		c.set(deal, now)
+		f.deals(deal, "deal.changed", deal, f.now())
+		f.work()
+		if e := f.became(); e.State == store.InboundActed || strings.Contains(e.Why, "secret") {
+			t.Errorf("%s: %s: %s", deal, e.State, e.Why)
+		}
+	}
+	c.set("d-2", `{"stage":"won","company":"${data.deal}\u2028${slug(current.login)}","login":"b@b.example"}`)
+	f.deals("odd", "deal.changed", "d-2", f.now())
+	f.work()
+	f.want(store.InboundActed, "onboard data-deal-slug-current-login")
 }

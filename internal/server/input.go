@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"cmp"
 	"encoding"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -141,12 +143,19 @@ func (in *input) read(v reflect.Value, r *http.Request, query url.Values, body [
 	return nil
 }
 
-// readBody checks the body as any JSON, and then fills the field.
+// readBody checks the body as any JSON, and then fills the field. Of a route that takes none an empty object
+// says nothing.
 func (in *input) readBody(v reflect.Value, body []byte, wrong *huma.ValidateResult) {
 	where := at("body")
-	if in.body == nil || len(body) == 0 {
-		if in.needed {
-			wrong.Add(at(), "", "request body is required")
+	switch {
+	case len(body) == 0 && in.needed:
+		wrong.Add(at(), "", "request body is required")
+		return
+	case len(body) == 0:
+		return
+	case in.body == nil:
+		if text := bytes.TrimSpace(body); text[0] != '{' || len(bytes.TrimSpace(text[1:])) > 1 {
+			wrong.Add(at(), "", "the request takes no body")
 		}
 		return
 	}
@@ -160,7 +169,11 @@ func (in *input) readBody(v reflect.Value, body []byte, wrong *huma.ValidateResu
 	if len(wrong.Errors) > faults {
 		return
 	}
-	if err := unmarshal(body, v.FieldByIndex(in.body).Addr().Interface()); err != nil {
+	var kind *json.UnmarshalTypeError
+	switch err := unmarshal(body, v.FieldByIndex(in.body).Addr().Interface()); {
+	case errors.As(err, &kind) && strings.HasPrefix(kind.Value, "number"): // a whole one, such as 1.0 or 1e2
+		wrong.Add(where, "", "the number "+strings.TrimPrefix(kind.Value, "number ")+" must be "+spellings["int"].means)
+	case err != nil:
 		wrong.Add(where, "", err.Error())
 	}
 }

@@ -50,7 +50,15 @@ func (tx *Tx) SaveTask(t tenure.Task, remind time.Time) error {
 			artifact = excluded.artifact, place = excluded.place, outcome = excluded.outcome, destination = excluded.destination`,
 		string(t.Operation), string(t.ID), string(t.Tenant), t.Step, t.Text, t.AddedBy, micros(t.AddedAt), t.Owner, micros(t.DueAt), t.SetBy, micros(t.SetAt),
 		string(t.State), t.EndedBy, micros(t.EndedAt), t.Note, micros(remind), flag(t.Artifact), t.Where, string(t.Handed.Outcome), t.Handed.Destination)
-	if err == nil && t.State != tenure.TaskOpen {
+	return err
+}
+
+// EndTask notes how a task on the checklist ended, and has nobody told of it any more. It touches nothing else of it:
+// what somebody wrote there past the program isn't vouched for by its end.
+func (tx *Tx) EndTask(t tenure.Task) error {
+	_, err := tx.Exec(`update task set state = $1, ended_by = $2, ended_at = $3, note = $4, outcome = $5, destination = $6, remind_at = 0 where operation = $7 and id = $8`,
+		string(t.State), t.EndedBy, micros(t.EndedAt), t.Note, string(t.Handed.Outcome), t.Handed.Destination, string(t.Operation), string(t.ID))
+	if err == nil {
 		err = tx.recallTask(t)
 	}
 	return err

@@ -55,6 +55,7 @@ type Intake struct {
 	working sync.Mutex // one pass at a time
 
 	looked time.Time // for contracts that end; under working
+	looks  *looks
 
 	mu      sync.Mutex
 	sources map[string]event.Source
@@ -73,7 +74,7 @@ func New(o Options) (*Intake, error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	i := &Intake{o: o, now: o.Service.Now, wake: make(chan struct{}, 1), rates: map[string]*rate.Limiter{}, sets: map[string]*Set{}}
+	i := &Intake{o: o, now: o.Service.Now, wake: make(chan struct{}, 1), rates: map[string]*rate.Limiter{}, sets: map[string]*Set{}, looks: newLooks(o.Service.Now)}
 	return i, i.SetSources(o.Sources)
 }
 
@@ -225,6 +226,7 @@ func (i *Intake) counted(source string, state store.InboundState, n int) {
 func (i *Intake) Run(ctx context.Context) error {
 	tick := time.NewTicker(2 * time.Second)
 	defer tick.Stop()
+	defer i.looks.under.Wait()
 	for {
 		if i.o.DB.Await(ctx) != nil {
 			return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,8 +15,15 @@ import (
 const (
 	// maxReading is how long one look into another system may take.
 	maxReading = 15 * time.Second
-	// maxLooks is how long all looks of one pass may take.
-	maxLooks = 30 * time.Second
+	// maxWait is how long one pass waits for its looks. One that takes longer goes on without the pass, and the
+	// event finds the answer when it is tried again.
+	maxWait = time.Second
+	// maxLooks is how many looks into one system are under way at once.
+	maxLooks = 8
+	// rest is how long a system that gave no answer isn't asked again.
+	rest = 10 * time.Second
+	// fresh is how long an answer waits for its event: what stood there long ago isn't what stands there now.
+	fresh = time.Minute
 	// maxRead is how many bytes of JSON may be read of one thing.
 	maxRead = 1 << 20
 )
@@ -71,33 +79,106 @@ func (m *Match) lookUp(e Event, k Known) (what string, d Decision, err error) {
 	return what, d, err
 }
 
-// looks are what one pass looks up in other systems. One that gave no answer isn't asked again in the
-// same pass, and slow ones hold it up for no longer than maxLooks.
+// looks are what events have looked up in other systems, each by itself, so that none of them holds up a pass.
 type looks struct {
-	ctx  context.Context
-	down sync.Map // systems, and why
+	now   func() time.Time
+	under sync.WaitGroup
+
+	mu   sync.Mutex
+	of   map[tenure.InboundID]*look
+	busy map[string]int    // looks under way, by system
+	down map[string]outage // systems that gave no answer
 }
 
-func newLooks(ctx context.Context) (l *looks, done func()) {
-	ctx, done = context.WithTimeout(ctx, maxLooks)
-	return &looks{ctx: ctx}, done
+// look is one of them. What it found can be read once done is closed.
+type look struct {
+	Reading
+	done chan struct{}
+	out  json.RawMessage
+	err  error
+	at   time.Time
 }
 
-func (l *looks) read(from *lifecycle.Service, r Reading) (json.RawMessage, error) {
-	if why, is := l.down.Load(r.System); is {
-		return nil, why.(error)
+type outage struct {
+	until time.Time
+	error
+}
+
+func newLooks(now func() time.Time) *looks {
+	return &looks{now: now, of: make(map[tenure.InboundID]*look), busy: make(map[string]int), down: make(map[string]outage)}
+}
+
+// read is what an event has looked up. A look that isn't done when wait ends goes on until ctx does, at most
+// for maxReading; until then the event is tried again (Unavailable).
+func (l *looks) read(ctx, wait context.Context, from *lifecycle.Service, id tenure.InboundID, r Reading) (json.RawMessage, error) {
+	k, err := l.begin(ctx, from, id, r)
+	if err != nil {
+		return nil, err
 	}
-	if l.ctx.Err() != nil {
-		return nil, tenure.Errorf(tenure.Unavailable, "the looks into other systems take longer than %s", maxLooks).Retryable()
+	select {
+	case <-k.done:
+	default:
+		select {
+		case <-k.done:
+		case <-wait.Done():
+			return nil, tenure.Errorf(tenure.Unavailable, "%s hasn't answered yet", r.System).Retryable()
+		}
 	}
-	ctx, cancel := context.WithTimeout(l.ctx, maxReading)
+	l.mu.Lock()
+	delete(l.of, id)
+	l.mu.Unlock()
+	return k.out, k.err
+}
+
+// begin finds the look of an event, or begins it.
+func (l *looks) begin(ctx context.Context, from *lifecycle.Service, id tenure.InboundID, r Reading) (*look, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.now()
+	maps.DeleteFunc(l.of, func(_ tenure.InboundID, k *look) bool { return k.ended() && now.Sub(k.at) > fresh })
+	if k := l.of[id]; k != nil && k.same(r) {
+		return k, nil
+	}
+	if o, is := l.down[r.System]; is && now.Before(o.until) {
+		return nil, o.error
+	}
+	if l.busy[r.System] >= maxLooks {
+		return nil, tenure.Errorf(tenure.Unavailable, "%s answers slowly: %d looks into it are under way", r.System, maxLooks).Retryable()
+	}
+	k := &look{Reading: r, done: make(chan struct{})}
+	l.of[id] = k
+	l.busy[r.System]++
+	l.under.Go(func() { l.ask(ctx, from, k) })
+	return k, nil
+}
+
+func (l *looks) ask(ctx context.Context, from *lifecycle.Service, k *look) {
+	ctx, cancel := context.WithTimeout(ctx, maxReading)
 	defer cancel()
-	out, err := from.Read(ctx, r.System, r.Kind, r.ID, r.Fields)
+	out, err := from.Read(ctx, k.System, k.Kind, k.ID, k.Fields)
 	if err != nil && ctx.Err() != nil {
-		err = tenure.Errorf(tenure.Unavailable, "%s doesn't answer in time: %w", r.System, err).Retryable()
+		err = tenure.Errorf(tenure.Unavailable, "%s doesn't answer in time: %w", k.System, err).Retryable()
 	}
-	if tenure.CanRetry(err) || tenure.CodeOf(err) == tenure.Unavailable {
-		l.down.Store(r.System, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy[k.System]--
+	k.out, k.err, k.at = out, err, l.now()
+	if delete(l.down, k.System); tenure.CanRetry(err) || tenure.CodeOf(err) == tenure.Unavailable {
+		l.down[k.System] = outage{k.at.Add(rest), err}
 	}
-	return out, err
+	close(k.done)
+}
+
+func (k *look) ended() bool {
+	select {
+	case <-k.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// same says whether it is what a rule has looked up now: the rules may have changed since.
+func (k *look) same(r Reading) bool {
+	return k.System == r.System && k.Kind == r.Kind && k.ID == r.ID && slices.Equal(k.Fields, r.Fields)
 }

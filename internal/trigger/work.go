@@ -92,14 +92,14 @@ func (i *Intake) endAll(ctx context.Context, list []store.Inbound, decide func(*
 type item struct {
 	row   store.Inbound
 	match *Match
-	looks *looks
+	wait  context.Context // until when the pass waits for what is looked up
 }
 
 // pass decides a batch: what is one tenant's in the order in which it came, tenants beside each
 // other. Customers that have none yet take turns, since a deal of one may name another.
 func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.Inbound, forged map[tenure.InboundID]bool) error {
 	queues := map[string][]item{}
-	looks, done := newLooks(ctx)
+	wait, done := context.WithTimeout(ctx, maxWait)
 	defer done()
 	var ended []store.Inbound // what no rule is for, and what can't be read
 	end := func(row store.Inbound, state store.InboundState, why string) {
@@ -133,7 +133,7 @@ func (i *Intake) pass(ctx context.Context, door Door, sets []*Set, list []store.
 				err = nil
 			case err == nil:
 				row.Customer = who.key
-				queues[string(who.tenant)] = append(queues[string(who.tenant)], item{row, m, looks})
+				queues[string(who.tenant)] = append(queues[string(who.tenant)], item{row, m, wait})
 			}
 		}
 		if err != nil {
@@ -223,7 +223,7 @@ func (i *Intake) decide(ctx context.Context, door Door, it item) (waits bool, er
 	}
 	d, was, err := i.pending(ctx, row)
 	if err == nil && !was {
-		k.Read = func(r Reading) (json.RawMessage, error) { return it.looks.read(i.o.Service, r) }
+		k.Read = func(r Reading) (json.RawMessage, error) { return i.looks.read(ctx, it.wait, i.o.Service, row.ID, r) }
 		d, err = m.Decide(eventOf(row), k)
 	}
 	var un unread
