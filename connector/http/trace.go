@@ -167,7 +167,7 @@ func (d *described) traced(t *typeSpec, f *found) (one connector.Trace, err erro
 	}
 	one = connector.Trace{
 		Kind: d.traceKind(t), Type: t.Name, Word: strings.NewReplacer("_", " ", "-", " ").Replace(t.Name), Name: f.name, ID: traceID(t.Name, f), Rows: -1, Bytes: -1,
-		Mails: a.Mails, ExternalIDs: a.ExternalIDs, Made: a.Created, Used: a.Seen, Disabled: !a.Enabled, Bears: f.owner,
+		Mails: a.Mails, ExternalIDs: a.ExternalIDs, Made: a.Created, Used: a.Seen, Disabled: !a.Enabled, Bears: f.owner, Attributes: map[string]any{},
 	}
 	if f.parent != nil {
 		one.In, one.Called = traceID(t.In, f.parent), []string{f.own}
@@ -180,7 +180,14 @@ func (d *described) traced(t *typeSpec, f *found) (one connector.Trace, err erro
 			return one, err
 		}
 		text, _ := value.(string)
-		if text = strings.TrimSpace(text); text == "" || beginsMark(text) {
+		if text = strings.TrimSpace(text); value == nil || beginsMark(text) {
+			continue
+		}
+		if list, ok := value.([]any); ok && t.sets[name] {
+			value = sorted(list)
+		}
+		one.Attributes[name] = value
+		if text == "" {
 			continue
 		}
 		switch low := strings.ToLower(name); {

@@ -224,3 +224,22 @@ func TestTraceOfPart(t *testing.T) {
 		t.Error("of a system that tells nothing no error is given")
 	}
 }
+
+// What a blueprint would have to say of a thing is told with it.
+func TestTraceAttributes(t *testing.T) {
+	t.Parallel()
+	b := pocketbasetest.Start(t)
+	b.Must(t, http.MethodPost, "/api/collections", map[string]any{"name": "acme_orders", "type": "base", "listRule": "@request.auth.id != ''"}, nil)
+	s := strange{name: "pocketbase", options: map[string]string{"identity": b.Identity, "users": "users"}, secrets: map[string]tenure.Secret{"password": tenure.NewSecret(b.Password)}}
+	told := map[string]map[string]any{}
+	if _, err := s.open(t, b.URL).(connector.Tracer).Trace(t.Context(), connector.Tracing{}, func(one connector.Trace) error {
+		told[one.Type+" "+one.Name] = one.Attributes
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	got, err := tenure.Canonical(told["collection acme_orders"])
+	if err != nil || !strings.Contains(string(got), `"listRule":"@request.auth.id != ''"`) {
+		t.Errorf("the collection is told with %s (%v)", got, err)
+	}
+}
