@@ -18,6 +18,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/client"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/proposal"
 	"github.com/tenurehq/tenure/internal/scaffold"
 	"github.com/tenurehq/tenure/internal/survey"
 )
@@ -49,7 +50,7 @@ func (a *app) importPropose() *cobra.Command {
 		if err != nil {
 			return err
 		}
-		out := survey.Bind(r, b)
+		out := proposal.Bind(r, b)
 		if err := writeFile(file, bindingsFile(r, out)); err != nil {
 			return err
 		}
@@ -90,7 +91,7 @@ func (a *app) boundBlueprint(ctx context.Context, from string) (*tenure.Blueprin
 }
 
 // bindingsFile writes proposals as YAML for people: values, and the reasons in comments.
-func bindingsFile(r *survey.Report, all *survey.Bindings) []byte {
+func bindingsFile(r *survey.Report, all *proposal.Bindings) []byte {
 	var b bytes.Buffer
 	say := func(indent, format string, args ...any) {
 		b.WriteString(indent + strings.Map(oneLine, fmt.Sprintf(format, args...)) + "\n")
@@ -104,7 +105,7 @@ func bindingsFile(r *survey.Report, all *survey.Bindings) []byte {
 		empty = " []"
 	}
 	say("", "tenants:%s", empty)
-	write := func(t survey.Binding, mark string) {
+	write := func(t proposal.Binding, mark string) {
 		why := ""
 		if t.Unfit != "" {
 			why = " # " + t.Unfit
@@ -227,7 +228,7 @@ func (a *app) importPlan() *cobra.Command {
 // planImport has one tenant's plan made. Texts get the types of the blueprint's schema.
 func planImport(ctx context.Context, s *session, in client.Intent, schema map[string]any) (client.Plan, error) {
 	open := []string{}
-	if in.Tenant == survey.Unknown {
+	if in.Tenant == proposal.Unknown {
 		open = append(open, "name")
 	}
 	for name, v := range in.Parameters {
@@ -235,7 +236,7 @@ func planImport(ctx context.Context, s *session, in client.Intent, schema map[st
 		if !is {
 			continue
 		}
-		if text == survey.Unknown {
+		if text == proposal.Unknown {
 			open = append(open, name)
 			continue
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
 	"github.com/tenurehq/tenure/internal/installation"
+	"github.com/tenurehq/tenure/internal/proposal"
 	"github.com/tenurehq/tenure/internal/source"
 	"github.com/tenurehq/tenure/internal/survey"
 )
@@ -45,7 +46,7 @@ func (a *app) importDraft() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, err := survey.Draft(r, name, connectorsOf(r, known))
+			p, err := proposal.Draft(r, name, connectorsOf(r, known))
 			if err != nil {
 				return err
 			}

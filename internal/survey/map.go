@@ -202,7 +202,7 @@ func (m *mapper) listed(a at, l *list, first bool, had int) {
 			p.ExternalIDs = append(p.ExternalIDs, id)
 		}
 	}
-	if distinctive(t.Name) && !slices.Contains(p.ExternalIDs, t.Name) {
+	if Distinctive(t.Name) && !slices.Contains(p.ExternalIDs, t.Name) {
 		p.ExternalIDs = append(p.ExternalIDs, t.Name)
 	}
 	if status := t.Labels["status"]; status != "" && p.Status == "" {
@@ -261,7 +261,7 @@ func (m *mapper) bearings(system int, t *connector.Trace, key string) (out []str
 
 // claim lets a party be found by what it is known by.
 func (m *mapper) claim(p *party) {
-	for _, name := range p.names() {
+	for _, name := range p.Names() {
 		m.claims.Add(claim.Party{Tenant: p.id(), Left: p.Left, Name: name, KnownBy: tenure.KnownBy{Domains: p.Domains, ExternalIDs: p.ExternalIDs}})
 	}
 }
@@ -298,7 +298,7 @@ func (m *mapper) learn() {
 	for n, p := range m.parties {
 		for _, a := range p.things {
 			t := m.trace(a)
-			for _, name := range p.names() {
+			for _, name := range p.Names() {
 				m.naming.Learn(m.sort(a, t), claim.Words(t.Name), p.id(), claim.Words(name))
 			}
 			if w := m.whose[a.system][a.trace]; !w.sure.Proves() || t.Kind != connector.TraceAccount {

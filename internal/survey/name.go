@@ -33,7 +33,7 @@ func (m *mapper) named(a connector.Account) whose {
 	w := whose{party: n, sure: got.Confidence, reason: got.Reason}
 	if w.sure == tenure.Possible {
 		given := claim.Words(a.Name)
-		for _, name := range m.parties[n].names() {
+		for _, name := range m.parties[n].Names() {
 			if slices.Equal(given, claim.Words(name)) {
 				w.sure, w.reason = tenure.Likely, "it has the tenant's name"
 			}
@@ -45,7 +45,7 @@ func (m *mapper) named(a connector.Account) whose {
 // keyName is a key as things are named by it: without what is between its letters and
 // digits, if it is unlikely to be anything else.
 func keyName(key string) string {
-	if words := strings.Join(claim.Words(key), ""); distinctive(words) {
+	if words := strings.Join(claim.Words(key), ""); Distinctive(words) {
 		return words
 	}
 	return key
@@ -68,7 +68,7 @@ func (m *mapper) byKey(a at, t *connector.Trace) whose {
 // keyOf is the party by whose key something is named, and the key; -1 is nobody.
 func (m *mapper) keyOf(name string) (party int, key string) {
 	for _, as := range []string{name, keyName(name), keyName(strings.Join(claim.Words(name)[min(1, len(claim.Words(name))):], "-"))} {
-		if n, is := m.keyNames[as]; is && n >= 0 && as != "" && (as == name || distinctive(as)) {
+		if n, is := m.keyNames[as]; is && n >= 0 && as != "" && (as == name || Distinctive(as)) {
 			for _, known := range append([]string{m.parties[n].Name}, m.parties[n].Also...) {
 				if keyName(known) == as {
 					return n, known
@@ -99,16 +99,16 @@ func (m *mapper) numbered(a at, t *connector.Trace) bool {
 	return is
 }
 
-// names are what things of a tenant's may be named after: its names, also without the form of
+// Names are what things of a tenant's may be named after: its names, also without the form of
 // a company, and the first part of its mail domains.
-func (p *party) names() []string {
+func (t *Tenant) Names() []string {
 	var out []string
 	add := func(name string) {
 		if name != "" && !slices.Contains(out, name) {
 			out = append(out, name)
 		}
 	}
-	for _, name := range append([]string{p.Name}, p.Also...) {
+	for _, name := range append([]string{t.Name}, t.Also...) {
 		add(name)
 		words := claim.Words(name)
 		for len(words) > 1 && slices.Contains(forms, words[len(words)-1]) {
@@ -116,7 +116,7 @@ func (p *party) names() []string {
 		}
 		add(strings.Join(words, " "))
 	}
-	for _, d := range p.Domains {
+	for _, d := range t.Domains {
 		first, _, _ := strings.Cut(d, ".")
 		add(first)
 	}
@@ -144,14 +144,14 @@ func domain(mail string) string {
 	return tenure.Domain(mail)
 }
 
-// distinctive says whether a key is unlikely to be another thing's in another system: a UUID,
+// Distinctive says whether a key is unlikely to be another thing's in another system: a UUID,
 // an id with letters and digits. A number or a word isn't.
-func distinctive(key string) bool {
+func Distinctive(key string) bool {
 	return len(key) >= 8 && strings.ContainsFunc(key, unicode.IsDigit) && strings.ContainsFunc(key, unicode.IsLetter)
 }
 
 // telling says whether an external id can be told from others at all: a short number can't.
-func telling(id string) bool { return len(id) >= 6 || distinctive(id) }
+func telling(id string) bool { return len(id) >= 6 || Distinctive(id) }
 
 // inside is where a thing is, in words.
 func (m *mapper) inside(system int, t *connector.Trace, word string) string {

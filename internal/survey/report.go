@@ -109,12 +109,13 @@ type Finding struct {
 }
 
 // What names the thing, as a person reads it.
-func (f Finding) What() string { return what(f.Word, f.Name, f.In) }
+func (f Finding) What() string { return What(f.Word, f.Name, f.In) }
 
 // What names the thing, as a person reads it.
-func (t Thing) What() string { return what(t.Word, t.Name, t.In) }
+func (t Thing) What() string { return What(t.Word, t.Name, t.In) }
 
-func what(word, name, in string) string {
+// What is a thing as a person reads it: its word, its name, and what it is in.
+func What(word, name, in string) string {
 	out := word
 	if name != "" {
 		out += " " + name

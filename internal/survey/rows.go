@@ -81,7 +81,7 @@ func merge(all []entry) []Row {
 	for _, e := range all {
 		switch same := by[e.key]; {
 		case len(same) < alike:
-			e.What = what(e.word, e.name, e.in)
+			e.What = What(e.word, e.name, e.in)
 			out = append(out, e.Row)
 		case !done[e.key]:
 			done[e.key] = true

@@ -13,8 +13,8 @@ import (
 // Of the tenants of a kind that haven't left, how many have to have something before one
 // without it lacks it: at least so many, and so many of a hundred.
 const (
-	stepLeast = 3
-	stepShare = 60
+	StepLeast = 3
+	StepShare = 60
 )
 
 // The kinds of tenants on a platform where some have a schema or a database of their own,
@@ -101,7 +101,7 @@ func (h *holding) part(system int, own map[*party]bool) {
 	}
 	mixed := false
 	for s, who := range h.have {
-		mixed = mixed || s.system == system && s.rows && 100*both(who, alone) >= stepShare*len(alone) && 100*both(who, own) <= (100-stepShare)*len(own)
+		mixed = mixed || s.system == system && s.rows && 100*both(who, alone) >= StepShare*len(alone) && 100*both(who, own) <= (100-StepShare)*len(own)
 	}
 	if !mixed {
 		return
@@ -142,7 +142,7 @@ func (m *mapper) steps() {
 					have++
 				}
 			}
-			if have < stepLeast || 100*have < stepShare*len(siblings) {
+			if have < StepLeast || 100*have < StepShare*len(siblings) {
 				continue
 			}
 			seen := m.seen[s.system]

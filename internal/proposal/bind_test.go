@@ -1,4 +1,4 @@
-package survey_test
+package proposal_test
 
 import (
 	"strings"
@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/tenurehq/tenure"
+	"github.com/tenurehq/tenure/internal/proposal"
 	"github.com/tenurehq/tenure/internal/survey"
 )
 
@@ -32,18 +33,18 @@ func TestBind(t *testing.T) {
 	thing := func(typ, name string) survey.Thing {
 		return survey.Thing{System: "db", Kind: "place", Type: typ, Word: typ, Name: name}
 	}
-	bind := func(name string, things ...survey.Thing) survey.Binding {
+	bind := func(name string, things ...survey.Thing) proposal.Binding {
 		t.Helper()
-		out := survey.Bind(&survey.Report{Tenants: []survey.Tenant{{Name: name, Listed: []string{"crm"}, Things: things}}}, b)
+		out := proposal.Bind(&survey.Report{Tenants: []survey.Tenant{{Name: name, Listed: []string{"crm"}, Things: things}}}, b)
 		if len(out.Tenants) != 1 {
 			t.Fatalf("%d bindings", len(out.Tenants))
 		}
 		return out.Tenants[0]
 	}
 	got := bind("Acme Ltd", thing("schema", "t_acme"), thing("schema", "t_acme_old"), thing("rows", "42"), thing("role", "acme-42"), thing("role", "r_42"))
-	want := survey.Binding{
+	want := proposal.Binding{
 		Name: "acme-ltd", Organization: "Acme Ltd",
-		Parameters: []survey.Parameter{{Name: "login", Value: "?", Why: "nothing in the survey tells it"}, {Name: "number", Value: "42", Why: "rows 42 in db"}, {Name: "slug", Value: "acme", Why: "schema t_acme in db"}},
+		Parameters: []proposal.Parameter{{Name: "login", Value: "?", Why: "nothing in the survey tells it"}, {Name: "number", Value: "42", Why: "rows 42 in db"}, {Name: "slug", Value: "acme", Why: "schema t_acme in db"}},
 		Adopts:     []string{"schema t_acme in db as prod/data", "schema t_acme_old in db as prod/old", "rows 42 in db as prod/rows"},
 		Missing:    []string{"prod/both: role ${params.slug}-${params.number} in db", "prod/said: role r_${string(params.number)} in db"},
 		LeavesOut:  []string{"role acme-42 in db", "role r_42 in db"},
@@ -53,7 +54,7 @@ func TestBind(t *testing.T) {
 	}
 	got = bind("birch", thing("schema", "t_birch"), thing("schema", "t_beech"), thing("rows", "forty"))
 	for _, p := range got.Parameters {
-		if p.Value != survey.Unknown {
+		if p.Value != proposal.Unknown {
 			t.Errorf("%s is told as %q: %s", p.Name, p.Value, p.Why)
 		}
 		if p.Name == "slug" && (!strings.Contains(p.Why, "t_birch") || !strings.Contains(p.Why, "t_beech")) {
@@ -63,7 +64,7 @@ func TestBind(t *testing.T) {
 	if len(got.LeavesOut) != 2 {
 		t.Errorf("left out: %q", got.LeavesOut)
 	}
-	if got := bind("株式会社"); got.Name != survey.Unknown && tenure.CheckTenantName(got.Name) != nil {
+	if got := bind("株式会社"); got.Name != proposal.Unknown && tenure.CheckTenantName(got.Name) != nil {
 		t.Errorf("a name that no tenant may have: %q", got.Name)
 	}
 }
@@ -95,16 +96,16 @@ func TestBindFits(t *testing.T) {
 		{Name: "birch", Listed: []string{"crm"}, Things: []survey.Thing{rows("6", "orders")}},
 		{Name: "cedar", Listed: []string{"crm"}, Things: []survey.Thing{rows("7", "orders"), {System: "files", Kind: "place", Type: "folder", Word: "folder", Name: "f-8"}}},
 	}
-	got := survey.Bind(&survey.Report{Tenants: tenants}, b)
+	got := proposal.Bind(&survey.Report{Tenants: tenants}, b)
 	if len(got.Tenants) != 3 {
 		t.Fatalf("%+v", got)
 	}
 	if got.Tenants[2].Unfit != "" {
 		t.Errorf("unfit: %q; a person decides between 7 and 8, and everything is there", got.Tenants[2].Unfit)
 	}
-	want := survey.Binding{
+	want := proposal.Binding{
 		Name: "acme-ltd", Organization: "Acme Ltd",
-		Parameters: []survey.Parameter{{Name: "name", Value: "Acme Ltd", Why: "the customer list calls it so"}, {Name: "number", Value: "5", Why: "rows 5 in table orders in db"}, {Name: "slug", Value: "acme", Why: "the customer list"}},
+		Parameters: []proposal.Parameter{{Name: "name", Value: "Acme Ltd", Why: "the customer list calls it so"}, {Name: "number", Value: "5", Why: "rows 5 in table orders in db"}, {Name: "slug", Value: "acme", Why: "the customer list"}},
 		Adopts:     []string{"rows 5 in table orders in db as prod/rows", "folder f-5 in files as prod/files"},
 		Missing:    []string{"prod/may: grant may-${params.number} in db", "prod/extra: folder x-${params.number} in files"},
 		LeavesOut:  []string{"rows 5 in table visits in db"},
@@ -115,7 +116,7 @@ func TestBindFits(t *testing.T) {
 	if got.Tenants[1].Unfit != "the blueprint needs prod/files: folder f-${params.number} in files" {
 		t.Errorf("unfit: %q", got.Tenants[1].Unfit)
 	}
-	part := survey.Bind(&survey.Report{Tenants: tenants, Systems: []survey.System{{Name: "files", Says: []string{"not read"}}}}, b)
+	part := proposal.Bind(&survey.Report{Tenants: tenants, Systems: []survey.System{{Name: "files", Says: []string{"not read"}}}}, b)
 	if part.Tenants[1].Unfit != "" {
 		t.Errorf("what wasn't read may exist: %q", part.Tenants[1].Unfit)
 	}

@@ -1,4 +1,4 @@
-package survey
+package proposal
 
 import (
 	"cmp"
@@ -13,6 +13,7 @@ import (
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/claim"
 	"github.com/tenurehq/tenure/internal/source"
+	"github.com/tenurehq/tenure/internal/survey"
 )
 
 // Unknown is the value of what nothing tells: a person fills it in.
@@ -64,10 +65,10 @@ type Left struct {
 // resource's name, or the key of its rows, is a text around it alone; what two things tell
 // otherwise isn't told. What no name tells, an attribute that is the parameter alone does. A slug or a name that no thing tells is what the lists call the tenant. Where
 // there is no list of customers, all tenants are proposed.
-func Bind(r *Report, b *tenure.Blueprint) *Bindings {
+func Bind(r *survey.Report, b *tenure.Blueprint) *Bindings {
 	out := &Bindings{Blueprint: b.Name + "@" + b.Version, Tenants: []Binding{}, Out: []Left{}}
 	places, told := patterns(b), tells(r)
-	listed := slices.ContainsFunc(r.Tenants, func(t Tenant) bool { return len(t.Listed) > 0 })
+	listed := slices.ContainsFunc(r.Tenants, func(t survey.Tenant) bool { return len(t.Listed) > 0 })
 	for i := range r.Tenants {
 		t := &r.Tenants[i]
 		switch {
@@ -147,7 +148,7 @@ var wholeParameter = regexp.MustCompile(`^\$\{\s*params\.([A-Za-z_][A-Za-z0-9_]*
 var plainParameter = regexp.MustCompile(`^params\.[A-Za-z_][A-Za-z0-9_]*$`)
 
 // tells gives the values with which the pattern has this name; false if none.
-func (p *pattern) tells(t *Thing) (map[string]string, bool) {
+func (p *pattern) tells(t *survey.Thing) (map[string]string, bool) {
 	if p.match == nil || t.System != p.spec.System || t.Type != p.spec.Type || p.otherColumn(t) {
 		return nil, false
 	}
@@ -166,7 +167,7 @@ func (p *pattern) tells(t *Thing) (map[string]string, bool) {
 }
 
 // otherColumn says that rows are told by another column than the resource has for their table.
-func (p *pattern) otherColumn(t *Thing) bool {
+func (p *pattern) otherColumn(t *survey.Thing) bool {
 	wanted, _ := p.spec.Attributes["column"].(string)
 	has, _ := t.Attributes["column"].(string)
 	if p.spec.Type != "rows" || wanted == "" || has == "" {
@@ -182,17 +183,19 @@ func (p *pattern) otherColumn(t *Thing) bool {
 	return !strings.EqualFold(strings.ReplaceAll(wanted, "$${", "${"), has)
 }
 
-func said(t *Thing) string { return what(cmp.Or(t.Word, t.Type), t.Name, t.In) + " in " + t.System }
+func said(t *survey.Thing) string {
+	return survey.What(cmp.Or(t.Word, t.Type), t.Name, t.In) + " in " + t.System
+}
 
 // tells says of which types a survey would have told every thing: those of which it told any,
 // in systems that were read whole.
-func tells(r *Report) map[[2]string]bool {
+func tells(r *survey.Report) map[[2]string]bool {
 	part := map[string]bool{}
 	for _, s := range r.Systems {
 		part[s.Name] = s.Sight() != "all"
 	}
 	out := map[[2]string]bool{}
-	note := func(t *Thing) {
+	note := func(t *survey.Thing) {
 		if t.Type != "" && !part[t.System] {
 			out[[2]string{t.System, t.Type}] = true
 		}
@@ -208,7 +211,7 @@ func tells(r *Report) map[[2]string]bool {
 	return out
 }
 
-func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]bool) Binding {
+func bind(t *survey.Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]bool) Binding {
 	out := Binding{Organization: t.Name, Parameters: []Parameter{}, Adopts: []string{}, Missing: []string{}, LeavesOut: []string{}}
 	told := map[string]map[string]string{} // by variable, by value: what tells it
 	type fit struct {
@@ -234,7 +237,7 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 			}
 		}
 	}
-	filled, could, adopted := map[string]bool{}, map[string]bool{}, []*Thing{}
+	filled, could, adopted := map[string]bool{}, map[string]bool{}, []*survey.Thing{}
 	var through []*pattern
 	byAttribute := map[string]bool{}
 	bound := make([]bool, len(t.Things))
@@ -287,7 +290,7 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 	}
 	if tenure.CheckTenantName(out.Name) != nil {
 		out.Name = Unknown
-		if value, _ := t.calls("slug"); len(told["tenant.name"]) == 0 && tenure.CheckTenantName(value) == nil {
+		if value, _ := calls(t, "slug"); len(told["tenant.name"]) == 0 && tenure.CheckTenantName(value) == nil {
 			out.Name = value
 		}
 	}
@@ -296,7 +299,7 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 	for _, name := range slices.Sorted(maps.Keys(properties)) {
 		value, why := one(told[name])
 		if why == "" {
-			value, why = t.calls(name)
+			value, why = calls(t, name)
 		}
 		property, _ := properties[name].(map[string]any)
 		_, has := property["default"]
@@ -317,12 +320,12 @@ func bind(t *Tenant, b *tenure.Blueprint, places []pattern, tells map[[2]string]
 
 // along says that a thing is adopted with another: it is inside it, or its table is among
 // those whose rows are adopted.
-func along(t *Thing, adopted []*Thing, through []*pattern) bool {
+func along(t *survey.Thing, adopted []*survey.Thing, through []*pattern) bool {
 	for i, other := range adopted {
 		if t.System != other.System {
 			continue
 		}
-		if t.In != "" && t.In == what(other.Word, other.Name, "") {
+		if t.In != "" && t.In == survey.What(other.Word, other.Name, "") {
 			return true
 		}
 		table, in := strings.CutPrefix(t.In, "table ")
@@ -341,14 +344,14 @@ func along(t *Thing, adopted []*Thing, through []*pattern) bool {
 
 // calls is what the lists call a tenant, for a parameter that is called slug or name; blank if
 // they don't tell, with the reason if they tell more than one.
-func (t *Tenant) calls(parameter string) (value, why string) {
+func calls(t *survey.Tenant, parameter string) (value, why string) {
 	switch parameter {
 	case "name":
 		return t.Name, "the customer list calls it so"
 	case "slug":
 		told := map[string]string{}
 		for _, name := range append([]string{t.Name}, t.Also...) {
-			if plainSlug.MatchString(name) && !distinctive(name) {
+			if plainSlug.MatchString(name) && !survey.Distinctive(name) {
 				told[name] = "the customer list"
 			}
 		}

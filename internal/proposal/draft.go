@@ -1,4 +1,4 @@
-package survey
+package proposal
 
 import (
 	"cmp"
@@ -16,14 +16,15 @@ import (
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/claim"
 	"github.com/tenurehq/tenure/internal/scaffold"
+	"github.com/tenurehq/tenure/internal/survey"
 )
 
 // Draft drafts a blueprint of what most tenants of a survey have, under names that follow from what a tenant
 // is called. What it takes for a rule has its reason; what it couldn't take for one is said. Types are the
 // systems' connectors, by the systems' names. A survey from which nothing follows is NotFound.
-func Draft(r *Report, name string, types map[string]connector.Info) (*scaffold.Platform, error) {
+func Draft(r *survey.Report, name string, types map[string]connector.Info) (*scaffold.Platform, error) {
 	d := &drafting{report: r, types: types, out: &scaffold.Platform{Name: name, Taken: r.Taken}}
-	listed := slices.ContainsFunc(r.Tenants, func(t Tenant) bool { return len(t.Listed) > 0 })
+	listed := slices.ContainsFunc(r.Tenants, func(t survey.Tenant) bool { return len(t.Listed) > 0 })
 	for i := range r.Tenants {
 		if t := &r.Tenants[i]; !t.Left && (len(t.Listed) > 0 || !listed) {
 			d.tenants = append(d.tenants, t)
@@ -51,7 +52,7 @@ func (d *drafting) wanted() string {
 	if len(d.tenants) == 0 {
 		return "survey the system with the list of customers, too, or name the column that says whose a row is: tenure survey --tenant-column"
 	}
-	return fmt.Sprintf("of %d tenants and more, %d%% must have a thing", stepLeast, stepShare)
+	return fmt.Sprintf("of %d tenants and more, %d%% must have a thing", survey.StepLeast, survey.StepShare)
 }
 
 func counted(n int, what string) string {
@@ -62,14 +63,14 @@ func counted(n int, what string) string {
 }
 
 type drafting struct {
-	report  *Report
+	report  *survey.Report
 	types   map[string]connector.Info
-	tenants []*Tenant
+	tenants []*survey.Tenant
 	places  []*place
 	rows    []*place
-	some    []*place                       // what some tenants have, and not most
-	called  *place                         // what tenants are called, once it is asked for
-	strays  map[[2]string]map[*Tenant]bool // by system and word: who has things whose names follow from nothing
+	some    []*place                              // what some tenants have, and not most
+	called  *place                                // what tenants are called, once it is asked for
+	strays  map[[2]string]map[*survey.Tenant]bool // by system and word: who has things whose names follow from nothing
 	out     *scaffold.Platform
 }
 
@@ -78,19 +79,19 @@ type place struct {
 	system, typ   string
 	before, after string
 	in            *place // in which most of its things stand, each tenant's in its own; nil: in none
-	has           map[*Tenant]*Thing
-	values        map[*Tenant]string // what is between
-	variable      string             // the expression of what varies
-	inTable       string             // of rows
+	has           map[*survey.Tenant]*survey.Thing
+	values        map[*survey.Tenant]string // what is between
+	variable      string                    // the expression of what varies
+	inTable       string                    // of rows
 	resource      *scaffold.Resource
 }
 
 // find takes each name apart by what its tenant is called, and keeps what most tenants have.
 func (d *drafting) find() {
 	all, order := map[string]*place{}, []string{}
-	d.strays = map[[2]string]map[*Tenant]bool{}
+	d.strays = map[[2]string]map[*survey.Tenant]bool{}
 	for _, t := range d.tenants {
-		called := t.callings()
+		called := callings(t)
 		for i := range t.Things {
 			th := &t.Things[i]
 			if th.Type == "" || th.Kind == string(connector.TraceRecord) || th.Kind == string(connector.TraceTable) || th.Kind == string(connector.TraceCopy) {
@@ -104,7 +105,7 @@ func (d *drafting) find() {
 				if p.before, value, p.after, ok = apart(th.Name, called); !ok || strings.ContainsFunc(p.before+p.after, unicode.IsControl) { // no blueprint has such a name
 					at := [2]string{th.System, cmp.Or(th.Word, th.Type)}
 					if d.strays[at] == nil {
-						d.strays[at] = map[*Tenant]bool{}
+						d.strays[at] = map[*survey.Tenant]bool{}
 					}
 					d.strays[at][t] = true
 					continue
@@ -112,7 +113,7 @@ func (d *drafting) find() {
 			}
 			id := strings.Join([]string{p.system, p.typ, p.before, p.after, p.inTable}, "\x00")
 			if all[id] == nil {
-				p.has, p.values = map[*Tenant]*Thing{}, map[*Tenant]string{}
+				p.has, p.values = map[*survey.Tenant]*survey.Thing{}, map[*survey.Tenant]string{}
 				all[id], order = p, append(order, id)
 			}
 			if all[id].has[t] == nil {
@@ -124,7 +125,7 @@ func (d *drafting) find() {
 	for _, id := range order {
 		switch p := all[id]; {
 		case !most(len(p.has), len(d.tenants)):
-			if len(p.has) >= stepLeast {
+			if len(p.has) >= survey.StepLeast {
 				d.some = append(d.some, p)
 			}
 		case p.inTable != "":
@@ -139,13 +140,13 @@ func (d *drafting) find() {
 // along with it.
 func (d *drafting) within() {
 	type at struct {
-		tenant       *Tenant
+		tenant       *survey.Tenant
 		system, what string
 	}
 	all := map[at]*place{}
 	for _, p := range d.places {
 		for t, th := range p.has {
-			all[at{t, p.system, what(th.Word, th.Name, "")}] = p
+			all[at{t, p.system, survey.What(th.Word, th.Name, "")}] = p
 		}
 	}
 	inside := map[*place]bool{}
@@ -190,12 +191,14 @@ func (d *drafting) needs() {
 }
 
 // most says that so many of all are what one goes by.
-func most(n, all int) bool { return n >= min(stepLeast, all) && n > 0 && 100*n >= stepShare*all }
+func most(n, all int) bool {
+	return n >= min(survey.StepLeast, all) && n > 0 && 100*n >= survey.StepShare*all
+}
 
 // callings are the texts by which a tenant's things may be named, the longest first.
-func (t *Tenant) callings() []string {
+func callings(t *survey.Tenant) []string {
 	all := map[string]bool{}
-	for _, name := range (&party{Tenant: *t}).names() {
+	for _, name := range t.Names() {
 		all[name] = true
 		if words := claim.Words(name); claim.Telling(words) || slices.Contains(t.Also, name) {
 			for _, between := range []string{"-", "_", ".", ""} {
@@ -287,7 +290,7 @@ func (d *drafting) variables() {
 }
 
 // sameText says that two places have the same text for each tenant that has both, and that most of the second's do.
-func sameText(a, b map[*Tenant]string) bool {
+func sameText(a, b map[*survey.Tenant]string) bool {
 	both := 0
 	for t, v := range b {
 		if have, is := a[t]; is {
@@ -300,9 +303,9 @@ func sameText(a, b map[*Tenant]string) bool {
 	return most(both, len(b))
 }
 
-func missing(from, in map[*Tenant]string) map[*Tenant]string {
+func missing(from, in map[*survey.Tenant]string) map[*survey.Tenant]string {
 	out := maps.Clone(from)
-	maps.DeleteFunc(out, func(t *Tenant, _ string) bool { _, is := in[t]; return is })
+	maps.DeleteFunc(out, func(t *survey.Tenant, _ string) bool { _, is := in[t]; return is })
 	return out
 }
 
@@ -425,7 +428,7 @@ func (d *drafting) sort() {
 // tables lists where most tenants have rows, by system and tenant column.
 func (d *drafting) tables() {
 	for _, p := range d.rows {
-		var one *Thing
+		var one *survey.Thing
 		for _, t := range d.tenants {
 			if one = p.has[t]; one != nil {
 				break
@@ -465,7 +468,7 @@ func (d *drafting) tables() {
 }
 
 // declares says that the draft has rights of the account that a finding is about.
-func (d *drafting) declares(f Finding) bool {
+func (d *drafting) declares(f survey.Finding) bool {
 	name, _ := json.Marshal(scaffold.Literal(f.Name))
 	return slices.ContainsFunc(d.out.Resources, func(r *scaffold.Resource) bool {
 		return r.System == f.System && slices.ContainsFunc(r.Attributes, func(a scaffold.Attribute) bool { return !a.Out && a.Value == string(name) })
@@ -490,9 +493,9 @@ func (d *drafting) leftOver() {
 		d.out.Open = append(d.out.Open, fmt.Sprintf("and so it is with %s more", counted(n, "thing")))
 	}
 	for _, f := range d.report.Findings {
-		if f.Kind == Wide && f.Tenant == "" && d.declares(f) {
+		if f.Kind == survey.Wide && f.Tenant == "" && d.declares(f) {
 			d.out.Open = append(d.out.Open, fmt.Sprintf("%s in %s reaches several tenants' things, and the draft declares rights of it that most have: see whether it should have them", f.What(), f.System))
-		} else if f.Kind == Wide && f.Tenant == "" {
+		} else if f.Kind == survey.Wide && f.Tenant == "" {
 			d.out.Open = append(d.out.Open, fmt.Sprintf("%s in %s reaches several tenants' things: declare its rights, or a tenant's adoption is refused for them", f.What(), f.System))
 		}
 	}

@@ -1,4 +1,4 @@
-package survey
+package proposal
 
 import (
 	"cmp"
@@ -12,6 +12,7 @@ import (
 
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/scaffold"
+	"github.com/tenurehq/tenure/internal/survey"
 )
 
 // beside drafts what a blueprint must say beside a place, where most tenants' have it alike.
@@ -164,7 +165,7 @@ func plainValue(v any) (text string, number, ok bool) {
 
 // readings are the ways in which a value of a tenant's follows from the tenant, as JSON: by each parameter, and
 // as it is, since a tenant may be called what all things are, such as utf8.
-func (d *drafting) readings(v any, t *Tenant, p *place) (out []string) {
+func (d *drafting) readings(v any, t *survey.Tenant, p *place) (out []string) {
 	by := []*place{p, d.organizations()}
 	for _, o := range slices.Concat(d.places, d.rows) {
 		if !slices.ContainsFunc(by, func(b *place) bool { return b.variable == o.variable }) {
@@ -189,7 +190,7 @@ const organization = "tenant.organization"
 // organizations are what the tenants are called, which is at no place.
 func (d *drafting) organizations() *place {
 	if d.called == nil {
-		d.called = &place{variable: organization, values: map[*Tenant]string{}}
+		d.called = &place{variable: organization, values: map[*survey.Tenant]string{}}
 		for _, t := range d.tenants {
 			d.called.values[t] = t.Name
 		}
@@ -199,7 +200,7 @@ func (d *drafting) organizations() *place {
 
 // general is an attribute's value with the names of the tenant's other things, and what is the tenant's own in
 // it, as parameters: the first that fits. Nobody's is as it is.
-func (d *drafting) general(v any, t *Tenant, p *place, by []*place) any {
+func (d *drafting) general(v any, t *survey.Tenant, p *place, by []*place) any {
 	switch v := v.(type) {
 	case string:
 		if t == nil {

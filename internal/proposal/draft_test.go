@@ -1,4 +1,4 @@
-package survey_test
+package proposal_test
 
 import (
 	"fmt"
@@ -14,6 +14,7 @@ import (
 	"github.com/tenurehq/tenure"
 	"github.com/tenurehq/tenure/connector"
 	"github.com/tenurehq/tenure/internal/blueprint"
+	"github.com/tenurehq/tenure/internal/proposal"
 	"github.com/tenurehq/tenure/internal/scaffold"
 	"github.com/tenurehq/tenure/internal/source"
 	"github.com/tenurehq/tenure/internal/survey"
@@ -102,7 +103,7 @@ func TestRandomDrafts(t *testing.T) {
 			}
 			r.Tenants = append(r.Tenants, one)
 		}
-		p, err := survey.Draft(r, system.Draw(t, "name"), types)
+		p, err := proposal.Draft(r, system.Draw(t, "name"), types)
 		if err != nil {
 			if tenure.CodeOf(err) != tenure.NotFound {
 				t.Fatal(err)
@@ -135,9 +136,9 @@ func TestRandomDrafts(t *testing.T) {
 				}
 			})
 		}
-		bound := survey.Bind(r, b)
+		bound := proposal.Bind(r, b)
 		for i, one := range bound.Tenants {
-			if slices.ContainsFunc(one.Parameters, func(v survey.Parameter) bool { return v.Value == survey.Unknown }) {
+			if slices.ContainsFunc(one.Parameters, func(v proposal.Parameter) bool { return v.Value == proposal.Unknown }) {
 				continue // two things tell it differently, and a person decides
 			}
 			values := map[string]string{}
@@ -199,7 +200,7 @@ func TestDraft(t *testing.T) {
 		r.Tenants = append(r.Tenants, one)
 	}
 	r.Findings = []survey.Finding{{Kind: survey.Wide, System: "db", Word: "role", Name: "of all"}, {Kind: survey.Wide, System: "db", Word: "role", Name: "boss"}}
-	p, err := survey.Draft(r, "drafted", nil)
+	p, err := proposal.Draft(r, "drafted", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -240,7 +241,7 @@ func TestDraft(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, one := range survey.Bind(r, &src.Blueprint).Tenants {
+	for i, one := range proposal.Bind(r, &src.Blueprint).Tenants {
 		name := r.Tenants[i].Name
 		want := map[string]string{"name": name, "tenantKey": fmt.Sprint(i + 17), "unit_hue": []string{"red", "blue", "green", "white"}[i], "unit_seats": fmt.Sprint(i + 5)}
 		got := map[string]string{}
@@ -262,7 +263,7 @@ func TestDraft(t *testing.T) {
 func TestDraftOfOddLetters(t *testing.T) {
 	t.Parallel()
 	r := &survey.Report{Systems: []survey.System{{Name: "db", Connector: "postgres"}}, Tenants: []survey.Tenant{{Name: "tİ", Listed: []string{"crm"}, Things: []survey.Thing{{System: "db", Kind: "place", Type: "schema", Word: "schema", Name: "Ⱥ?tİ"}}}}}
-	p, err := survey.Draft(r, "drafted", nil)
+	p, err := proposal.Draft(r, "drafted", nil)
 	if err != nil || len(p.Resources) != 1 || p.Resources[0].Name != "Ⱥ?${params.name}" {
 		t.Errorf("%+v, %v", p, err)
 	}
