@@ -10,8 +10,8 @@ import (
 	"github.com/tenurehq/tenure/connector"
 )
 
-// Of the tenants of a kind that haven't left, how many have to have something before one
-// without it lacks it: at least so many, and so many of a hundred.
+// StepLeast and StepShare say how many of the tenants of a kind that haven't left must have
+// something before one without it lacks it: at least so many, and so many of a hundred.
 const (
 	StepLeast = 3
 	StepShare = 60
