@@ -127,10 +127,10 @@ func (db *DB) Inbounds(ctx context.Context, f InboundFilter) ([]Inbound, error) 
 		add("external_id = $%d", f.Reference)
 	}
 	if f.Tenant != "" {
-		add("tenant = $%d", string(f.Tenant))
+		add("tenant = $%d and tenant <> ''", string(f.Tenant))
 	}
 	if f.Operation != "" {
-		add("operation = $%d", string(f.Operation))
+		add("operation = $%d and operation <> ''", string(f.Operation))
 	}
 	if f.Before != "" {
 		add("id < $%d", string(f.Before))

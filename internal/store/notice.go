@@ -260,7 +260,7 @@ func (db *DB) Deliveries(ctx context.Context, f DeliveryFilter) ([]Delivery, err
 		where = append(where, fmt.Sprintf(cond, len(args)))
 	}
 	if f.Tenant != "" {
-		add("d.tenant = $%d", string(f.Tenant))
+		add("d.tenant = $%d and d.tenant <> ''", string(f.Tenant))
 	}
 	if f.Target != "" {
 		add("d.target = $%d", f.Target)
