@@ -143,8 +143,8 @@ func (in *input) read(v reflect.Value, r *http.Request, query url.Values, body [
 	return nil
 }
 
-// readBody checks the body as any JSON, and then fills the field. Of a route that takes none an empty object
-// says nothing.
+// readBody checks the body as any JSON, and then fills the field. Of a route that takes none, an empty object
+// and null say nothing.
 func (in *input) readBody(v reflect.Value, body []byte, wrong *huma.ValidateResult) {
 	where := at("body")
 	switch {
@@ -154,7 +154,7 @@ func (in *input) readBody(v reflect.Value, body []byte, wrong *huma.ValidateResu
 	case len(body) == 0:
 		return
 	case in.body == nil:
-		if text := bytes.TrimSpace(body); text[0] != '{' || len(bytes.TrimSpace(text[1:])) > 1 {
+		if text := bytes.TrimSpace(body); string(text) != "null" && (text[0] != '{' || len(bytes.TrimSpace(text[1:])) > 1) {
 			wrong.Add(at(), "", "the request takes no body")
 		}
 		return
