@@ -166,6 +166,13 @@ func (db *DB) EndingContracts(ctx context.Context, by time.Time) ([]TriggerCusto
 	return triggerCustomers(db.reader(ctx), `where contract_end > 0 and contract_end <= $1 and tenant in (select id from tenant where state <> 'closed') order by contract_end, key`, micros(by))
 }
 
+// AnyContract says whether the end of any customer's contract is known.
+func (db *DB) AnyContract(ctx context.Context) (bool, error) {
+	var n int64
+	err := db.reader(ctx).Row(`select count(*) from (select 1 from trigger_customer where contract_end > 0 limit 1) c`, nil, &n)
+	return n > 0, err
+}
+
 // TellGrace notes that an event was made of the end of a customer's grace.
 func (tx *Tx) TellGrace(c TriggerCustomer) error {
 	_, err := tx.Exec(`update trigger_customer set grace_told = $1 where key = $2`, micros(c.GraceUntil), c.Key)
