@@ -4,6 +4,7 @@ package chromiumtest
 
 import (
 	"context"
+	"os"
 	"os/exec"
 	"sync"
 	"testing"
@@ -40,8 +41,13 @@ func Start(t testing.TB) *Browser {
 		npmtest.Absent(t, "chromium", "it isn't installed")
 	}
 	axe := script(t)
+	own, err := os.MkdirTemp("", "chr") // the browser leaves folders in it; a longer name has no room for its socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(own) })
 	o := append(chromedp.DefaultExecAllocatorOptions[:],
-		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Env("TMPDIR="+own), chromedp.NoSandbox, chromedp.DisableGPU,
 		// Nothing of the browser's own goes out: the tests' network ends at loopback.
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
 		chromedp.Flag("disable-features", "Translate,OptimizationHints,MediaRouter,DialMediaRouteProvider,AutofillServerCommunication"),
