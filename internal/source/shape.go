@@ -3,7 +3,9 @@ package source
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
@@ -68,7 +70,44 @@ func (s *Shape) Check(v any, open func(Path) bool) []Misfit {
 	if !errors.As(err, &bad) {
 		return nil
 	}
+	relocate(bad, v)
 	return s.collect(bad, open)
+}
+
+// relocate finds where a name that doesn't fit stands: the library (v6.0.3) has other members written into the
+// place that it gives. Its length is right.
+func relocate(e *jsonschema.ValidationError, v any) {
+	if k, is := e.ErrorKind.(*kind.PropertyNames); is {
+		if all := bearers(v, len(e.InstanceLocation), k.Property, nil); len(all) > 0 && !slices.ContainsFunc(all, func(p []string) bool { return slices.Equal(p, e.InstanceLocation) }) {
+			e.InstanceLocation = all[0]
+		}
+	}
+	for _, c := range e.Causes {
+		relocate(c, v)
+	}
+}
+
+// bearers are the places of objects so deep in a value that have a member of this name, in the order of their names.
+func bearers(v any, depth int, name string, at []string) (out [][]string) {
+	switch v := v.(type) {
+	case map[string]any:
+		if depth == 0 {
+			if _, has := v[name]; has {
+				return [][]string{slices.Clone(at)}
+			}
+			return nil
+		}
+		for _, key := range slices.Sorted(maps.Keys(v)) {
+			out = append(out, bearers(v[key], depth-1, name, append(slices.Clip(at), key))...)
+		}
+	case []any:
+		for i := range v {
+			if depth > 0 {
+				out = append(out, bearers(v[i], depth-1, name, append(slices.Clip(at), strconv.Itoa(i)))...)
+			}
+		}
+	}
+	return out
 }
 
 // Misfits are the ways in which a value didn't fit a schema, as its validation says.
