@@ -72,7 +72,7 @@ func resolve(dir, system, key, value string, set *lifecycle.SystemSettings) erro
 		return tenure.Errorf(tenure.Invalid, "systems.yaml: option %s of system %q: %w", key, system, err)
 	case elsewhere:
 		set.Kept[key] = place
-	case strings.HasPrefix(value, "./"):
+	case strings.HasPrefix(value, "./"), strings.HasPrefix(value, "../"):
 		set.Options[key] = filepath.Join(dir, value)
 	default:
 		set.Options[key] = value
@@ -81,7 +81,7 @@ func resolve(dir, system, key, value string, set *lifecycle.SystemSettings) erro
 }
 
 const systemsExample = `# The systems that tenants live in. Add each with: tenure system add NAME
-# Secrets are written env:NAME, file:PATH or vault:MOUNT/PATH#FIELD; paths that begin with ./ are in this folder.
+# Secrets are written env:NAME, file:PATH or vault:MOUNT/PATH#FIELD; paths that begin with ./ or ../ are from this folder on.
 systems: {}
 `
 
