@@ -146,6 +146,10 @@ func onboardTenant(ctx context.Context, inst *installation.Installation, name st
 		return err
 	}
 	a, err := inst.Engine.Advance(ctx, op.ID)
+	for began := time.Now(); err == nil && a.Kind == engine.At && time.Since(began) < 30*time.Second; { // a system that said too little is asked again
+		time.Sleep(time.Until(a.At))
+		a, err = inst.Engine.Advance(ctx, op.ID)
+	}
 	if err != nil {
 		return err
 	}
