@@ -63,8 +63,9 @@ type Left struct {
 
 // Bind proposes bindings of a survey's tenants to a blueprint. A parameter is told where a
 // resource's name, or the key of its rows, is a text around it alone; what two things tell
-// otherwise isn't told. What no name tells, an attribute that is the parameter alone does. A slug or a name that no thing tells is what the lists call the tenant. Where
-// there is no list of customers, all tenants are proposed.
+// otherwise isn't told. What no name tells, an attribute that is the parameter alone does. A slug
+// or a name that no thing tells is what the lists call the tenant. Where there is no list of
+// customers, all tenants are proposed.
 func Bind(r *survey.Report, b *tenure.Blueprint) *Bindings {
 	out := &Bindings{Blueprint: b.Name + "@" + b.Version, Tenants: []Binding{}, Out: []Left{}}
 	places, told := patterns(b), tells(r)

@@ -24,12 +24,12 @@ func logRoutes(s *Server) {
 
 // raw registers an endpoint whose answer isn't JSON.
 func raw[P any](s *Server, e client.Endpoint[P, []byte], a Access, kind string, f func(ctx context.Context, c *Call, p *P) ([]byte, error)) {
-	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, "", false, a)
+	op, rt := s.operation(e.Name, e.Verb, e.Path, e.Summary, "", false, a)
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "The file, as C2SP tlog-tiles has it",
 		Content:     map[string]*huma.MediaType{strings.Split(kind, ";")[0]: {Schema: &huma.Schema{Type: "string", Format: "binary"}}},
 	}}
-	s.handle(&op, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
+	s.handle(&op, rt, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
 		b, err := f(ctx, c, p.(*P))
 		if err != nil {
 			c.x.header.Del("Cache-Control")

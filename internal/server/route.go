@@ -82,17 +82,17 @@ type Route struct {
 
 // route registers an endpoint with who may use it and what answers it.
 func route[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx context.Context, c *Call, p *P) (R, error)) {
-	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, e.Example, e.Once, a)
+	op, rt := s.operation(e.Name, e.Verb, e.Path, e.Summary, e.Example, e.Once, a)
 	status := s.answers(&op, reflect.TypeFor[R]())
-	s.handle(&op, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
+	s.handle(&op, rt, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
 		out, err := f(ctx, c, p.(*P))
 		c.x.answers(status, out, err)
 	})
 }
 
 // handle registers what a route does with a request, whose input is of the type in; it gets a pointer to one.
-func (s *Server) handle(op *huma.Operation, in reflect.Type, f func(ctx context.Context, c *Call, p any)) {
-	rt, takes := s.routes[len(s.routes)-1], inputOf(op, s.api.OpenAPI().Components.Schemas, in)
+func (s *Server) handle(op *huma.Operation, rt Route, in reflect.Type, f func(ctx context.Context, c *Call, p any)) {
+	takes := inputOf(op, s.api.OpenAPI().Components.Schemas, in)
 	s.api.OpenAPI().AddOperation(op)
 	s.mux.HandleFunc(op.Method+" "+op.Path, s.around(rt, takes, func(ctx context.Context, c *Call) {
 		p := reflect.New(in)
@@ -142,13 +142,13 @@ func created[P, R any](s *Server, e client.Endpoint[P, R], a Access, f func(ctx 
 // stream registers an endpoint that answers with server-sent events until the
 // caller goes, or the function returns.
 func stream[P any](s *Server, e client.Endpoint[P, client.Stream], a Access, f func(ctx context.Context, c *Call, p *P, send *sender) error) {
-	op := s.operation(e.Name, e.Verb, e.Path, e.Summary, "", false, a)
+	op, rt := s.operation(e.Name, e.Verb, e.Path, e.Summary, "", false, a)
 	op.Responses = map[string]*huma.Response{"200": {
 		Description: "Server-sent events; the id of each is the index of its audit entry",
 		Content:     map[string]*huma.MediaType{"text/event-stream": {Schema: &huma.Schema{Type: "string"}}},
 	}}
 	s.streams[e.Name] = true
-	s.handle(&op, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
+	s.handle(&op, rt, reflect.TypeFor[P](), func(ctx context.Context, c *Call, p any) {
 		send := &sender{x: c.x}
 		if err := f(ctx, c, p.(*P), send); err != nil && !send.begun {
 			c.x.fail(err)
@@ -156,8 +156,8 @@ func stream[P any](s *Server, e client.Endpoint[P, client.Stream], a Access, f f
 	})
 }
 
-// operation describes a route for huma, and keeps it in the table.
-func (s *Server) operation(name, verb, path, summary, example string, once bool, a Access) huma.Operation {
+// operation describes a route for huma, and keeps it in the table, as which it gives it too.
+func (s *Server) operation(name, verb, path, summary, example string, once bool, a Access) (huma.Operation, Route) {
 	if err := a.check(name); err != nil && s.broken == nil {
 		s.broken = err
 	}
@@ -191,7 +191,7 @@ func (s *Server) operation(name, verb, path, summary, example string, once bool,
 		}
 		op.RequestBody = &huma.RequestBody{Content: map[string]*huma.MediaType{"application/json": {Example: v}}}
 	}
-	return op
+	return op, rt
 }
 
 func ptr[T any](v T) *T { return &v }
